@@ -1,0 +1,244 @@
+"""The trace file, version 1: what is in it, as types.
+
+A trace is gzipped JSON Lines. Each line is one record, told apart by its ``type``: first ``head``, then ``vals``,
+``blob`` and ``steps`` in any order in which nothing is used before it is given, last ``end``. Without ``end`` the trace
+is incomplete, and still loads. Unknown fields are refused. Nothing in it names the machine, an address in memory or the time of
+day, so the same program gives the same bytes.
+
+Read in order: Head (files, code objects, cells), Value (what a name held), Steps (what happened), End.
+FORMAT.md tells the same in prose; schema.json is made from this file.
+
+A step is one statement about to run (or one call, return, exception ...), seen as a debugger does: the names of
+the top frame have the values they have *at* that step. What statement ``s`` changed is therefore listed at the next step in
+its frame; what it printed or drew is attached to ``s`` itself.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+VERSION = 1
+
+
+class Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of the file: unknown fields are refused, defaults are left out."""
+
+
+# ---------------------------------------------------------------------------------------------------------- head
+
+
+class File(Record):
+    """A source file. ``name`` is relative and posix (``lectures/01_tokenization.py``, ``lilllm/tokenizers/bpe.py``)."""
+
+    name: str
+    text: str
+
+
+class Code(Record):
+    """A code object: ``name`` is its qualified name, ``<module>`` for top-level code; ``file`` indexes Head.files."""
+
+    name: str
+    file: int
+    line: int
+
+
+class Cell(Record):
+    """A cell of the main file (``files[0]``), lines ``first`` to ``last``, 1-based and inclusive.
+
+    ``text``: of a markdown cell, its source without comment marks; of a code cell, empty (the lines are the file's).
+    A plain script without ``# %%`` is one code cell.
+    """
+
+    kind: Literal["code", "markdown"]
+    first: int
+    last: int
+    text: str = ""
+    tags: list[str] = []
+
+
+class Budgets(Record):
+    """Where recording folds or stops. Hits of one line and calls of one function are counted between two resets of a cell."""
+
+    line_hits: int = 8
+    function_calls: int = 64
+    steps: int = 20_000
+    bytes: int = 20_000_000
+
+
+class Head(Record, tag="head", kw_only=True):
+    version: int = VERSION
+    title: str
+    python: str
+    packages: dict[str, str] = {}
+    files: list[File]
+    codes: list[Code]
+    cells: list[Cell]
+    budgets: Budgets = msgspec.field(default_factory=Budgets)
+
+
+# -------------------------------------------------------------------------------------------------------- values
+# A value is interned: it is written once and named by its number, counted from 0 over all `vals` records. A value
+# refers only to values before it, so there are no cycles: a cycle in the program ends in a Cut.
+
+
+class Scalar(Record, tag="scalar"):
+    """None, bool, int, float, complex, an enum member ...: ``text`` is its repr (``nan``, ``inf``; long ints are cut)."""
+
+    kind: str
+    text: str
+
+
+class Text(Record, tag="text"):
+    """``str`` or ``bytes``. ``text`` holds the first characters (bytes as in their repr, without quotes; lone surrogates
+    written as \\udXXX); ``size`` is the whole length in characters or bytes."""
+
+    kind: str
+    text: str
+    size: int
+
+
+class Sequence(Record, tag="seq"):
+    """list, tuple, set, deque, range, dict views ...: ``size`` elements, of which ``head`` and ``tail`` are given."""
+
+    kind: str
+    size: int
+    head: list[int]
+    tail: list[int] = []
+
+
+class Mapping(Record, tag="map"):
+    """dict, Counter, defaultdict ...: pairs of key and value."""
+
+    kind: str
+    size: int
+    head: list[tuple[int, int]]
+    tail: list[tuple[int, int]] = []
+
+
+class Instance(Record, tag="object"):
+    """Any other object: its attributes by name, or (functions, classes, modules) ``text`` alone."""
+
+    kind: str
+    text: str = ""
+    size: int = 0
+    head: list[tuple[str, int]] = []
+
+
+class Tensor(Record, tag="tensor", kw_only=True):
+    """torch.Tensor, Parameter or numpy.ndarray.
+
+    ``data``: all elements in row-major order when there are few, else empty; numbers, or text where JSON has none
+    ("nan", "inf", "-inf", complex, big integers). ``grid``: for large ones, a mean over blocks of the last two axes of the
+    first matrix, at most 16x16, None where not finite. Statistics are over the finite elements; ``approximate`` if over a sample.
+    """
+
+    kind: str
+    shape: list[int]
+    dtype: str
+    device: str = ""
+    requires_grad: bool = False
+    min: float | str | None = None
+    max: float | str | None = None
+    mean: float | None = None
+    std: float | None = None
+    nan: int = 0
+    inf: int = 0
+    approximate: bool = False
+    data: list[bool | int | float | str] = []
+    grid: list[list[float | None]] = []
+
+
+class Rich(Record, tag="rich"):
+    """What an object's ``_trace_repr_()`` returned: ``(view, data)``. ``view`` names a renderer of the player (``tokens`` with
+    data {"pieces": [str], "ids": [int]}); a player that does not know it shows ``text``."""
+
+    kind: str
+    view: str
+    text: str
+    data: msgspec.Raw
+
+
+class Cut(Record, tag="cut"):
+    """What is not shown: a cycle, a limit of depth, a value that could not be read. ``text`` says which."""
+
+    kind: str
+    text: str
+
+
+Value = Scalar | Text | Sequence | Mapping | Instance | Tensor | Rich | Cut
+
+
+class Vals(Record, tag="vals"):
+    """Values numbered ``start``, ``start`` + 1, ..."""
+
+    start: int
+    items: list[Value]
+
+
+class Blob(Record, tag="blob"):
+    """A picture: ``hash`` is the hex SHA-256 of its bytes, ``data`` base64. Only image/png and image/svg+xml."""
+
+    hash: str
+    mime: Literal["image/png", "image/svg+xml"]
+    data: str
+
+
+# --------------------------------------------------------------------------------------------------------- steps
+
+
+class Output(Record):
+    """What a step showed. ``mime`` text/plain, text/html, text/markdown or text/latex: ``data`` is the text (a reader must
+    sanitise it); an image: ``data`` is the hash of a blob. ``name``: stdout, stderr, display or result."""
+
+    name: Literal["stdout", "stderr", "display", "result"]
+    mime: str
+    data: str
+
+
+class Steps(Record, tag="steps", kw_only=True):
+    """Steps ``start``, ``start`` + 1, ... in columns of equal length, and sparse lists by absolute step number.
+
+    ``op``, one letter a step:
+      l  a statement is about to run
+      c  a call: a frame of code ``arg`` is pushed; its changes are its arguments
+      r  a return of value ``arg``; the frame is popped at the next step
+      y  a generator or coroutine hands out value ``arg`` and is suspended; popped at the next step, its names kept
+      s  it goes on: the frame created by call step ``arg`` is pushed again with the names it had
+      x  an exception passes: value ``arg`` is a Text of kind = its class; the frame is popped if the next step is not in it
+         (the next step's ``depth`` tells)
+      f  folded: ``arg`` statements were run and not recorded; the next step carries the state after them
+      e  a cell ended; the frame is the module's, its line that of the last statement
+    ``line``: difference to the line of the step before (the first: to 0); the line's file is that of the frame's code.
+    ``depth``: frames on the stack at the step, 1 for the module's.
+    ``arg``: as above, 0 where an op has none.
+    ``changes``: (step, [[name, value], ...]) for the top frame: ``name`` indexes ``names`` (which grows over the records),
+    ``value`` -1 means that the name is gone.
+    ``outputs``: (step, what it printed or displayed, in order).
+    ``pins``: (step, names that ``@inspect`` asks to show); ``clears``: those that ``@clear`` takes away again.
+    """
+
+    start: int
+    op: str
+    line: list[int]
+    depth: list[int]
+    arg: list[int]
+    names: list[str] = []
+    changes: list[tuple[int, list[tuple[int, int]]]] = []
+    outputs: list[tuple[int, list[Output]]] = []
+    pins: list[tuple[int, list[str]]] = []
+    clears: list[tuple[int, list[str]]] = []
+
+
+class End(Record, tag="end", kw_only=True):
+    """``stopped``: why recording ended early, in a sentence; empty if it saw the whole program. ``notes``: what else a reader
+    should know (threads not traced, a library that replaced the trace function ...)."""
+
+    steps: int
+    values: int
+    stopped: str = ""
+    notes: list[str] = []
+
+
+AnyRecord = Head | Vals | Blob | Steps | End
