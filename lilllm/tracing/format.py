@@ -2,15 +2,15 @@
 
 A trace is gzipped JSON Lines. Each line is one record, told apart by its ``type``: first ``head``, then ``vals``,
 ``blob`` and ``steps`` in any order in which nothing is used before it is given, last ``end``. Without ``end`` the trace
-is incomplete, and still loads. Unknown fields are refused. Nothing in it names the machine, an address in memory or the time of
-day, so the same program gives the same bytes.
+is incomplete, and still loads. Unknown fields are refused. Nothing in it names the machine, an address in memory or
+the time of day, so the same program gives the same bytes.
 
 Read in order: Head (files, code objects, cells), Value (what a name held), Steps (what happened), End.
 FORMAT.md tells the same in prose; schema.json is made from this file.
 
 A step is one statement about to run (or one call, return, exception ...), seen as a debugger does: the names of
-the top frame have the values they have *at* that step. What statement ``s`` changed is therefore listed at the next step in
-its frame; what it printed or drew is attached to ``s`` itself.
+the top frame have the values they have *at* that step. What statement ``s`` changed is therefore listed at the next
+step in its frame; what it printed or drew is attached to ``s`` itself.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Cell(Record):
 
 
 class Budgets(Record):
-    """Where recording folds or stops. Hits of one line and calls of one function are counted between two resets of a cell."""
+    """Where recording folds or stops. Hits of one line and calls of one function are counted between two resets of a
+    cell."""
 
     line_hits: int = 8
     function_calls: int = 64
@@ -84,15 +85,16 @@ class Head(Record, tag="head", kw_only=True):
 
 
 class Scalar(Record, tag="scalar"):
-    """None, bool, int, float, complex, an enum member ...: ``text`` is its repr (``nan``, ``inf``; long ints are cut)."""
+    """None, bool, int, float, complex, an enum member ...: ``text`` is its repr (``nan``, ``inf``; long ints are
+    cut)."""
 
     kind: str
     text: str
 
 
 class Text(Record, tag="text"):
-    """``str`` or ``bytes``. ``text`` holds the first characters (bytes as in their repr, without quotes; lone surrogates
-    written as \\udXXX); ``size`` is the whole length in characters or bytes."""
+    """``str`` or ``bytes``. ``text`` holds the first characters (bytes as in their repr, without quotes; lone
+    surrogates written as \\udXXX); ``size`` is the whole length in characters or bytes."""
 
     kind: str
     text: str
@@ -130,8 +132,9 @@ class Tensor(Record, tag="tensor", kw_only=True):
     """torch.Tensor, Parameter or numpy.ndarray.
 
     ``data``: all elements in row-major order when there are few, else empty; numbers, or text where JSON has none
-    ("nan", "inf", "-inf", complex, big integers). ``grid``: for large ones, a mean over blocks of the last two axes of the
-    first matrix, at most 16x16, None where not finite. Statistics are over the finite elements; ``approximate`` if over a sample.
+    ("nan", "inf", "-inf", complex, big integers). ``grid``: for large ones, a mean over blocks of the last two axes of
+    the first matrix, at most 16x16, None where not finite. Statistics are over the finite elements; ``approximate``
+    if over a sample.
     """
 
     kind: str
@@ -151,8 +154,8 @@ class Tensor(Record, tag="tensor", kw_only=True):
 
 
 class Rich(Record, tag="rich"):
-    """What an object's ``_trace_repr_()`` returned: ``(view, data)``. ``view`` names a renderer of the player (``tokens`` with
-    data {"pieces": [str], "ids": [int]}); a player that does not know it shows ``text``."""
+    """What an object's ``_trace_repr_()`` returned: ``(view, data)``. ``view`` names a renderer of the player
+    (``tokens`` with data {"pieces": [str], "ids": [int]}); a player that does not know it shows ``text``."""
 
     kind: str
     view: str
@@ -189,8 +192,8 @@ class Blob(Record, tag="blob"):
 
 
 class Output(Record):
-    """What a step showed. ``mime`` text/plain, text/html, text/markdown or text/latex: ``data`` is the text (a reader must
-    sanitise it); an image: ``data`` is the hash of a blob. ``name``: stdout, stderr, display or result."""
+    """What a step showed. ``mime`` text/plain, text/html, text/markdown or text/latex: ``data`` is the text (a reader
+    must sanitise it); an image: ``data`` is the hash of a blob. ``name``: stdout, stderr, display or result."""
 
     name: Literal["stdout", "stderr", "display", "result"]
     mime: str
@@ -206,15 +209,16 @@ class Steps(Record, tag="steps", kw_only=True):
       r  a return of value ``arg``; the frame is popped at the next step
       y  a generator or coroutine hands out value ``arg`` and is suspended; popped at the next step, its names kept
       s  it goes on: the frame created by call step ``arg`` is pushed again with the names it had
-      x  an exception passes: value ``arg`` is a Text of kind = its class; the frame is popped if the next step is not in it
+      x  an exception passes: value ``arg`` is a Text of kind = its class; the frame is popped if the next step is not
+      in it
          (the next step's ``depth`` tells)
       f  folded: ``arg`` statements were run and not recorded; the next step carries the state after them
       e  a cell ended; the frame is the module's, its line that of the last statement
     ``line``: difference to the line of the step before (the first: to 0); the line's file is that of the frame's code.
     ``depth``: frames on the stack at the step, 1 for the module's.
     ``arg``: as above, 0 where an op has none.
-    ``changes``: (step, [[name, value], ...]) for the top frame: ``name`` indexes ``names`` (which grows over the records),
-    ``value`` -1 means that the name is gone.
+    ``changes``: (step, [[name, value], ...]) for the top frame: ``name`` indexes ``names`` (which grows over the
+    records), ``value`` -1 means that the name is gone.
     ``outputs``: (step, what it printed or displayed, in order).
     ``pins``: (step, names that ``@inspect`` asks to show); ``clears``: those that ``@clear`` takes away again.
     """
@@ -232,8 +236,8 @@ class Steps(Record, tag="steps", kw_only=True):
 
 
 class End(Record, tag="end", kw_only=True):
-    """``stopped``: why recording ended early, in a sentence; empty if it saw the whole program. ``notes``: what else a reader
-    should know (threads not traced, a library that replaced the trace function ...)."""
+    """``stopped``: why recording ended early, in a sentence; empty if it saw the whole program. ``notes``: what else
+    a reader should know (threads not traced, a library that replaced the trace function ...)."""
 
     steps: int
     values: int
