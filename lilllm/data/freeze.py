@@ -1,7 +1,8 @@
 """Make the frozen lists anew: python -m lilllm.data.freeze PYTHON_LIB_FOLDER ...
 
 Each folder is the standard library of one release (``/usr/lib/python3.11`` and so on). Only what is alike in all of
-them, in the order of the first, is written to the two lists beside this file. Give all the releases, oldest first, and use the newest Python to run it, because it parses the sources of all.
+them, in the order of the first, is written to the two lists beside this file. Give all the releases,
+oldest first, and use the newest Python to run it, because it parses the sources of all.
 A new list changes the text, so every number in the lectures that was computed from it: not done lightly.
 """
 

@@ -5,7 +5,8 @@ hashes that were alike in many releases, committed here, makes one text of all o
 what is not is left out, and the order is the list's. The text itself need not be shipped.
 
 A later release can still lose a paragraph (its authors improve it). Then the text is that much shorter, and a warning
-says so; nothing fails, because one paragraph in a thousand changes no lesson. Who must have the exact text asks for `strict`.
+says so; nothing fails, because one paragraph in a thousand changes no lesson. Who must have the
+exact text asks for `strict`.
 
 Leaves out: how the lists were made (`freeze.py`).
 """

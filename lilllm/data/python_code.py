@@ -16,13 +16,13 @@ LIST = "python_code.sha256"
 
 # Modules in plain Python that are old, well written and seldom changed.
 MODULES = (
-    "argparse", "ast", "base64", "bisect", "calendar", "collections", "colorsys", "configparser",
-    "contextlib", "copy", "csv", "dataclasses", "decimal", "difflib", "enum", "fileinput", "filecmp", "fnmatch", "fractions",
+    "argparse", "ast", "base64", "bisect", "calendar", "collections", "colorsys", "configparser", "contextlib",
+    "copy", "csv", "dataclasses", "decimal", "difflib", "enum", "fileinput", "filecmp", "fnmatch", "fractions",
     "functools", "getopt", "gettext", "glob", "graphlib", "heapq", "html.parser", "inspect", "ipaddress",
-    "json.decoder", "json.encoder", "json.scanner", "keyword", "linecache", "logging", "mailbox", "numbers", "operator", "optparse",
-    "pprint", "queue", "quopri", "random", "reprlib", "sched", "shelve", "shlex", "statistics", "string", "tabnanny",
-    "textwrap", "threading", "timeit", "tokenize", "trace", "turtle", "types", "typing", "unittest.case",
-    "unittest.suite", "urllib.parse", "uuid", "wave", "weakref", "zipfile",
+    "json.decoder", "json.encoder", "json.scanner", "keyword", "linecache", "logging", "mailbox", "numbers",
+    "operator", "optparse", "pprint", "queue", "quopri", "random", "reprlib", "sched", "shelve", "shlex",
+    "statistics", "string", "tabnanny", "textwrap", "threading", "timeit", "tokenize", "trace", "turtle",
+    "types", "typing", "unittest.case", "unittest.suite", "urllib.parse", "uuid", "wave", "weakref", "zipfile",
 )  # fmt: skip
 
 
