@@ -181,23 +181,47 @@ class Vals(Record, tag="vals"):
 
 
 class Blob(Record, tag="blob"):
-    """A picture: ``hash`` is the hex SHA-256 of its bytes, ``data`` base64. Only image/png and image/svg+xml."""
+    """A picture or a video: ``hash`` is the hex SHA-256 of its bytes, ``data`` base64. A recorder writes PNG and SVG; the
+    others come with imported traces."""
 
     hash: str
-    mime: Literal["image/png", "image/svg+xml"]
+    mime: Literal["image/png", "image/svg+xml", "image/jpeg", "video/mp4", "video/webm"]
     data: str
 
 
 # --------------------------------------------------------------------------------------------------------- steps
 
 
+TEXT_MIMES = frozenset({"text/plain", "text/html", "text/markdown", "text/latex", "text/x-note"})
+REFERENCE_MIME = "application/vnd.lilllm.reference+json"
+GRAPH_MIME = "application/vnd.lilllm.graph+json"
+MISSING_MIME = "application/vnd.lilllm.missing+json"
+VEGALITE_MIME = "application/vnd.vegalite.v5+json"
+JSON_MIMES = frozenset({REFERENCE_MIME, GRAPH_MIME, MISSING_MIME, VEGALITE_MIME})
+MEDIA_MIMES = frozenset({"image/png", "image/svg+xml", "image/jpeg", "video/mp4", "video/webm"})
+
+
 class Output(Record):
-    """What a step showed. ``mime`` text/plain, text/html, text/markdown or text/latex: ``data`` is the text (a reader
-    must sanitise it); an image: ``data`` is the hash of a blob. ``name``: stdout, stderr, display or result."""
+    """What a step showed. ``name``: stdout, stderr, display or result. What ``data`` is depends on ``mime``:
+
+    text/plain, text/html, text/markdown, text/latex: the text (a reader must sanitise it).
+    text/x-note: a note for who presents, plain text; not shown to the audience.
+    image/..., video/...: the hash of a blob. ``alt`` says what it shows (for an imported one, its file's name), ``width``
+    how many pixels wide it is meant to be, 0 as it comes.
+    application/vnd.lilllm.reference+json: a link with a card, {"text"} and, where known, "url", "title", "authors" (a list),
+    "organization", "date", "description", "notes"; or, to a line of a file of this trace, {"text", "path", "line"}.
+    application/vnd.lilllm.missing+json: {"kind": "image" or "video", "name"}: a file that was not found, by its name.
+    application/vnd.lilllm.graph+json: {"nodes": [{"id", "label", "x", "y"}], "edges": [{"source", "target", "label"}],
+    "layout", "width", "height"}; x and y in pixels, or absent where a layout has to place the nodes.
+    application/vnd.vegalite.v5+json: a Vega-Lite specification. Whoever draws it must keep it from fetching anything.
+    A reader that does not know a JSON type shows nothing of it, or its "text" or "name".
+    """
 
     name: Literal["stdout", "stderr", "display", "result"]
     mime: str
     data: str
+    alt: str = ""
+    width: int = 0
 
 
 class Steps(Record, tag="steps", kw_only=True):
