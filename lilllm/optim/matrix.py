@@ -1,0 +1,198 @@
+"""Rules that see a weight as a matrix: Adafactor (row and column statistics), Shampoo (preconditioners on both
+sides), Muon (an orthogonal step).
+
+State a parameter of n x m: Adam 2nm numbers, Adafactor n + m, Shampoo n^2 + m^2 and their roots, Muon nm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lilllm.optim.base import Params, Rule
+
+
+class Adafactor(Rule):
+    """Adam's second moment as an outer product of its row and column means; no first moment; steps relative to the
+    weight.
+
+        beta2_t = 1 - t^beta2_decay
+        V ~ R C / mean(R)    R, C: moving averages of the row and column means of g^2
+        U = g / sqrt(max(V, eps1^2));   U = U / max(1, rms(U) / d)
+        w = w - max(eps2, rms(w)) * min(lr, 1 / sqrt(t)) * U
+
+    Vectors keep the full second moment. ``eps1=None`` is the machine epsilon of the dtype, as in torch.
+
+    Source: Shazeer & Stern 2018, arXiv:1804.04235, algorithms 4 and 5.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        *,
+        beta2_decay: float = -0.8,
+        eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if not beta2_decay <= 0:
+            raise ValueError(f"Adafactor: beta2_decay must be <= 0, got {beta2_decay}")
+        if not d >= 1:
+            raise ValueError(f"Adafactor: d (the clipping threshold) must be >= 1, got {d}")
+        super().__init__(params, lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay)
+
+    def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        matrix = p.dim() > 1
+        if not state:
+            state["step"] = 0
+            if matrix:
+                state["row_var"] = p.new_zeros((*p.shape[:-1], 1))
+                state["col_var"] = p.new_zeros((*p.shape[:-2], 1, p.shape[-1]))
+            else:
+                state["variance"] = torch.zeros_like(p)
+        state["step"] += 1
+        t, lr = state["step"], group["lr"]
+        eps1, eps2 = group["eps"]
+        eps1 = torch.finfo(p.dtype).eps if eps1 is None else eps1
+        forget = t ** group["beta2_decay"]
+        size = max(eps2, rms(p)) * min(lr, t**-0.5)
+        if group["weight_decay"]:
+            p.mul_(1 - lr * group["weight_decay"])
+        square = grad.square()
+        if matrix:
+            row = state["row_var"].lerp_(square.mean(-1, keepdim=True), forget)
+            col = state["col_var"].lerp_(square.mean(-2, keepdim=True), forget)
+            variance = row @ col / row.mean(-2, keepdim=True).clamp_(min=eps1)
+        else:
+            variance = state["variance"].lerp_(square, forget).clone()
+        step = variance.clamp_(min=eps1 * eps1).rsqrt_().mul_(grad)
+        p.add_(step, alpha=-size / max(1.0, rms(step) / group["d"]))
+
+
+class Shampoo(Rule):
+    """Precondition each axis of a tensor by the inverse 2k-th root of its accumulated second moment, k axes.
+
+        L = L + G G^T;  R = R + G^T G;   W = W - lr * L^(-1/4) G R^(-1/4)       (a matrix: k = 2, exponent -1/4)
+
+    ``eps`` starts each preconditioner at eps * I. Roots are computed by an eigendecomposition in float64 every
+    ``every`` steps: that is the cost of the method, (n^3 + m^3). Axes longer than ``max_size`` are left alone.
+
+    Source: Gupta, Koren, Singer 2018, arXiv:1802.09568, algorithms 1 and 2.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-1,
+        *,
+        momentum: float = 0.0,
+        eps: float = 1e-4,
+        every: int = 1,
+        max_size: int = 2048,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if every < 1:
+            raise ValueError(f"Shampoo: every must be a whole number >= 1, got {every}")
+        super().__init__(
+            params, lr=lr, momentum=momentum, eps=eps, every=every, max_size=max_size, weight_decay=weight_decay
+        )
+
+    def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        axes = [i for i, n in enumerate(grad.shape) if n <= group["max_size"]]
+        if not state:
+            state["step"] = 0
+            for i in axes:
+                state[f"moment_{i}"] = group["eps"] * torch.eye(grad.shape[i], dtype=p.dtype, device=p.device)
+        if group["weight_decay"]:
+            grad = grad.add(p, alpha=group["weight_decay"])
+        step, order = grad, grad.dim()
+        for i in axes:
+            flat = grad.movedim(i, 0).reshape(grad.shape[i], -1)  # (n_i, the rest)
+            moment = state[f"moment_{i}"].addmm_(flat, flat.T)
+            if state["step"] % group["every"] == 0:
+                state[f"root_{i}"] = inverse_root(moment, 2 * order)
+            step = torch.tensordot(state[f"root_{i}"], step, dims=([1], [i])).movedim(0, i)
+        state["step"] += 1
+        if group["momentum"]:
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(p)
+            step = state["momentum_buffer"].mul_(group["momentum"]).add_(step)
+        p.add_(step, alpha=-group["lr"])
+
+
+class Muon(Rule):
+    """Momentum, orthogonalised: every direction of a matrix gets a step of about the same size.
+
+        B = momentum B + (1 - momentum) G;   O = newton_schulz(G + momentum (B - G))
+        W = W - lr * weight_decay * W - lr * sqrt(max(1, rows / columns)) * O
+
+    Only for matrices inside the network: embeddings, heads, gains and biases go to AdamW.
+
+    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Bernstein & Newhouse 2024,
+    arXiv:2409.20325. Scale by "match_rms_adamw" (0.2 sqrt(max(rows, columns))): Liu et al. 2025, arXiv:2502.16982.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        *,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        weight_decay: float = 0.1,
+        ns_steps: int = 5,
+        match_rms_adamw: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+            ns_steps=ns_steps,
+            match_rms_adamw=match_rms_adamw,
+        )
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.dim() != 2:
+                    raise ValueError(f"Muon takes matrices, got shape {tuple(p.shape)}; give it to AdamW")
+
+    def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(p)
+        momentum, (rows, columns) = group["momentum"], p.shape
+        average = state["momentum_buffer"].lerp_(grad, 1 - momentum)
+        step = newton_schulz(grad.lerp(average, momentum) if group["nesterov"] else average, steps=group["ns_steps"])
+        scale = 0.2 * max(rows, columns) ** 0.5 if group["match_rms_adamw"] else max(1.0, rows / columns) ** 0.5
+        p.mul_(1 - group["lr"] * group["weight_decay"])
+        p.add_(step, alpha=-group["lr"] * scale)
+
+
+def newton_schulz(g: Tensor, *, steps: int = 5, eps: float = 1e-7) -> Tensor:
+    """A matrix with the singular vectors of ``g`` and singular values near 1 (between about 0.7 and 1.2), in bfloat16.
+
+    Each step applies the odd polynomial 3.4445 s - 4.7750 s^3 + 2.0315 s^5 to every singular value s, by matrix
+    products alone.
+    """
+    x = g.bfloat16()
+    if tall := g.shape[0] > g.shape[1]:
+        x = x.T
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return x.T if tall else x
+
+
+def inverse_root(a: Tensor, power: int) -> Tensor:
+    """``a^(-1/power)`` of a symmetric positive definite matrix, through its eigenvalues in float64."""
+    values, vectors = torch.linalg.eigh(a.double())
+    return ((vectors * values.clamp(min=1e-30) ** (-1.0 / power)) @ vectors.T).to(a.dtype)
+
+
+def rms(x: Tensor) -> float:
+    """Root of the mean square of all elements."""
+    return x.norm(2).item() / x.numel() ** 0.5
