@@ -181,8 +181,8 @@ class Vals(Record, tag="vals"):
 
 
 class Blob(Record, tag="blob"):
-    """A picture or a video: ``hash`` is the hex SHA-256 of its bytes, ``data`` base64. A recorder writes PNG and SVG; the
-    others come with imported traces."""
+    """A picture or a video: ``hash`` is the hex SHA-256 of its bytes, ``data`` base64. A recorder writes PNG and
+    SVG; the others come with imported traces."""
 
     hash: str
     mime: Literal["image/png", "image/svg+xml", "image/jpeg", "video/mp4", "video/webm"]
@@ -206,10 +206,11 @@ class Output(Record):
 
     text/plain, text/html, text/markdown, text/latex: the text (a reader must sanitise it).
     text/x-note: a note for who presents, plain text; not shown to the audience.
-    image/..., video/...: the hash of a blob. ``alt`` says what it shows (for an imported one, its file's name), ``width``
-    how many pixels wide it is meant to be, 0 as it comes.
-    application/vnd.lilllm.reference+json: a link with a card, {"text"} and, where known, "url", "title", "authors" (a list),
-    "organization", "date", "description", "notes"; or, to a line of a file of this trace, {"text", "path", "line"}.
+    image/..., video/...: the hash of a blob. ``alt`` says what it shows (for an imported one, its file's name),
+    ``width`` how many pixels wide it is meant to be, 0 as it comes.
+    application/vnd.lilllm.reference+json: a link with a card, {"text"} and, where known, "url", "title", "authors" (a
+    list), "organization", "date", "description", "notes"; or, to a line of a file of this trace, {"text", "path",
+    "line"}.
     application/vnd.lilllm.missing+json: {"kind": "image" or "video", "name"}: a file that was not found, by its name.
     application/vnd.lilllm.graph+json: {"nodes": [{"id", "label", "x", "y"}], "edges": [{"source", "target", "label"}],
     "layout", "width", "height"}; x and y in pixels, or absent where a layout has to place the nodes.
