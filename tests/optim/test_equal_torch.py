@@ -23,7 +23,7 @@ CASES = {
     "adam": (optim.Adam, torch.optim.Adam, {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1}),
     "adamw": (optim.AdamW, torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1, "foreach": True}),
     "adamw-single": (optim.AdamW, torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1, "foreach": False}),
-    "adafactor": (optim.Adafactor, torch.optim.Adafactor, {"lr": 0.05, "weight_decay": 0.01}),
+    "adafactor": (optim.Adafactor, torch.optim.Adafactor, {"lr": 0.3, "weight_decay": 0.01}),
     "muon": (optim.Muon, torch.optim.Muon, {"lr": 0.02, "weight_decay": 0.1}),
 }
 # float64 throughout, so that only the order of operations differs: 1e-6 leaves room for 100 steps. Muon's
