@@ -51,14 +51,18 @@ class CharTokenizer:
     def train(
         cls, texts: str | Iterable[str], *, special_tokens: Sequence[str] = (), unk_token: str | None = UNK
     ) -> CharTokenizer:
-        """Every character of ``texts`` in code point order, after the special tokens."""
+        """Every character of ``texts`` in code point order, after ``unk_token`` and before the special tokens."""
         characters: set[str] = set()
         for text in training_texts(texts):
             characters.update(text)
         if not characters:
             raise ValueError("there is no text to train on: every text is empty")
         special = list(dict.fromkeys([*([unk_token] if unk_token else []), *special_tokens]))
-        return cls(first_ids([*special, *sorted(characters)]), unk_token=unk_token, special_tokens=special)
+        return cls(
+            first_ids([*special[: unk_token is not None], *sorted(characters)]),
+            unk_token=unk_token,
+            special_tokens=special,
+        )
 
     @property
     def vocab_size(self) -> int:

@@ -25,7 +25,7 @@ class _Component(msgspec.Struct, tag_field="type", frozen=True, forbid_unknown_f
     """A component of a tokenizer.json: unknown names and fields are errors, never ignored."""
 
 
-class WordPiece(_Component, tag="WordPiece"):
+class WordPiece(_Component, frozen=True, tag="WordPiece"):
     """Glue `##` tokens to the word before; with ``cleanup``, also take out blanks that English does not write.
 
     >>> WordPiece().apply(["hug", "##s", "."]), WordPiece(cleanup=False).apply(["hug", "."])
@@ -54,7 +54,7 @@ def _clean_up(token: str) -> str:
     return token
 
 
-class Metaspace(_Component, tag="Metaspace"):
+class Metaspace(_Component, frozen=True, tag="Metaspace"):
     """Blank marks back to blanks; marks of the first token were put there, unless ``prepend_scheme`` is "never"."""
 
     replacement: str = BLANK
@@ -66,7 +66,7 @@ class Metaspace(_Component, tag="Metaspace"):
         return [token.replace(self.replacement, first if i == 0 else " ") for i, token in enumerate(tokens)]
 
 
-class ByteFallback(_Component, tag="ByteFallback"):
+class ByteFallback(_Component, frozen=True, tag="ByteFallback"):
     """Runs of `<0xNN>` tokens to the text that those bytes are.
 
     >>> ByteFallback().apply(["a", "<0xC3>", "<0xA9>"])
@@ -88,12 +88,12 @@ class ByteFallback(_Component, tag="ByteFallback"):
         return out[:-1]
 
 
-class Fuse(_Component, tag="Fuse"):
+class Fuse(_Component, frozen=True, tag="Fuse"):
     def apply(self, tokens: list[str], errors: str = "replace") -> list[str]:
         return ["".join(tokens)]
 
 
-class Replace(_Component, tag="Replace"):
+class Replace(_Component, frozen=True, tag="Replace"):
     pattern: LiteralPattern
     content: str
 
@@ -102,7 +102,7 @@ class Replace(_Component, tag="Replace"):
         return [token.replace(old, self.content) for token in tokens] if old else tokens
 
 
-class Strip(_Component, tag="Strip"):
+class Strip(_Component, frozen=True, tag="Strip"):
     """Take up to ``start`` characters ``content`` from the start of each token and up to ``stop`` from its end."""
 
     content: str
@@ -120,7 +120,7 @@ class Strip(_Component, tag="Strip"):
         return token
 
 
-class Sequence(_Component, tag="Sequence"):
+class Sequence(_Component, frozen=True, tag="Sequence"):
     decoders: list[Decoder]
 
     def apply(self, tokens: list[str], errors: str = "replace") -> list[str]:

@@ -7,11 +7,11 @@ Normalizers, splitters and decoders describe themselves (normalizers.py, splitte
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
-T = TypeVar("T")
+NULL = msgspec.Raw(b"null")
 
 
 class _Object(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,16 +62,15 @@ class WordLevel(_Tagged, tag="WordLevel"):
     unk_token: str
 
 
-class Regex(_Object):
-    Regex: str
+class Pattern(_Object, omit_defaults=True):
+    """What to split at: one of the two."""
 
-
-class String(_Object):
-    String: str
+    Regex: str | None = None
+    String: str | None = None
 
 
 class Split(_Tagged, tag="Split"):
-    pattern: Regex | String
+    pattern: Pattern
     behavior: str
     invert: bool = False
 
@@ -94,13 +93,13 @@ class File(_Object):
 
     model: msgspec.Raw
     version: Literal["1.0"] = "1.0"
-    truncation: msgspec.Raw | None = None
-    padding: msgspec.Raw | None = None
+    truncation: msgspec.Raw = NULL
+    padding: msgspec.Raw = NULL
     added_tokens: list[AddedToken] = []
-    normalizer: msgspec.Raw | None = None
-    pre_tokenizer: msgspec.Raw | None = None
-    post_processor: msgspec.Raw | None = None
-    decoder: msgspec.Raw | None = None
+    normalizer: msgspec.Raw = NULL
+    pre_tokenizer: msgspec.Raw = NULL
+    post_processor: msgspec.Raw = NULL
+    decoder: msgspec.Raw = NULL
 
 
 def read(raw: bytes | msgspec.Raw, kind: Any, field: str) -> Any:
@@ -124,8 +123,8 @@ def _tags(kind: Any) -> list[str]:
     return [str(t.tag) for t in types if isinstance(t, msgspec.inspect.StructType) and t.tag is not None]
 
 
-def absent(raw: msgspec.Raw | None) -> bool:
-    return raw is None or bytes(raw).strip() == b"null"
+def absent(raw: msgspec.Raw) -> bool:
+    return bytes(raw).strip() == b"null"
 
 
 def type_of(raw: msgspec.Raw, field: str) -> str:

@@ -27,40 +27,40 @@ class _Component(msgspec.Struct, tag_field="type", frozen=True, forbid_unknown_f
     """A component of a tokenizer.json: unknown names and fields are errors, never ignored."""
 
 
-class NFC(_Component, tag="NFC"):
+class NFC(_Component, frozen=True, tag="NFC"):
     def apply(self, text: str) -> str:
         return unicodedata.normalize("NFC", text)
 
 
-class NFD(_Component, tag="NFD"):
+class NFD(_Component, frozen=True, tag="NFD"):
     def apply(self, text: str) -> str:
         return unicodedata.normalize("NFD", text)
 
 
-class NFKC(_Component, tag="NFKC"):
+class NFKC(_Component, frozen=True, tag="NFKC"):
     def apply(self, text: str) -> str:
         return unicodedata.normalize("NFKC", text)
 
 
-class NFKD(_Component, tag="NFKD"):
+class NFKD(_Component, frozen=True, tag="NFKD"):
     def apply(self, text: str) -> str:
         return unicodedata.normalize("NFKD", text)
 
 
-class Lowercase(_Component, tag="Lowercase"):
+class Lowercase(_Component, frozen=True, tag="Lowercase"):
     def apply(self, text: str) -> str:
         # One character at a time: str.lower() of a whole word would write a Greek sigma at its end another way.
         return "".join(character.lower() for character in text)
 
 
-class StripAccents(_Component, tag="StripAccents"):
+class StripAccents(_Component, frozen=True, tag="StripAccents"):
     """Drop combining marks (category M); put NFD before it, or composed letters keep theirs."""
 
     def apply(self, text: str) -> str:
         return "".join(character for character in text if not unicodedata.category(character).startswith("M"))
 
 
-class Strip(_Component, tag="Strip"):
+class Strip(_Component, frozen=True, tag="Strip"):
     strip_left: bool = True
     strip_right: bool = True
 
@@ -73,7 +73,7 @@ class Strip(_Component, tag="Strip"):
         return text[start:end]
 
 
-class Prepend(_Component, tag="Prepend"):
+class Prepend(_Component, frozen=True, tag="Prepend"):
     prepend: str
 
     def apply(self, text: str) -> str:
@@ -86,7 +86,7 @@ class Literal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     String: str
 
 
-class Replace(_Component, tag="Replace"):
+class Replace(_Component, frozen=True, tag="Replace"):
     pattern: Literal
     content: str
 
@@ -94,7 +94,7 @@ class Replace(_Component, tag="Replace"):
         return text.replace(self.pattern.String, self.content) if self.pattern.String else text
 
 
-class BertNormalizer(_Component, tag="BertNormalizer"):
+class BertNormalizer(_Component, frozen=True, tag="BertNormalizer"):
     """BERT's cleaning: control characters out, Chinese characters apart, accents and case away.
 
     ``strip_accents=None`` means: as ``lowercase`` says.
@@ -126,7 +126,7 @@ def _clean(character: str) -> str:
     return character
 
 
-class Sequence(_Component, tag="Sequence"):
+class Sequence(_Component, frozen=True, tag="Sequence"):
     normalizers: list[Normalizer]
 
     def apply(self, text: str) -> str:

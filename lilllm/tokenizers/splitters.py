@@ -31,7 +31,7 @@ class _Component(msgspec.Struct, tag_field="type", frozen=True, forbid_unknown_f
     """A component of a tokenizer.json: unknown names and fields are errors, never ignored."""
 
 
-class WhitespaceSplit(_Component, tag="WhitespaceSplit"):
+class WhitespaceSplit(_Component, frozen=True, tag="WhitespaceSplit"):
     """Cut at white space.
 
     >>> WhitespaceSplit().split("don't stop.")
@@ -42,7 +42,7 @@ class WhitespaceSplit(_Component, tag="WhitespaceSplit"):
         return _NO_SPACE.findall(text)
 
 
-class Whitespace(_Component, tag="Whitespace"):
+class Whitespace(_Component, frozen=True, tag="Whitespace"):
     """Cut at white space, and between letters or digits and other signs.
 
     >>> Whitespace().split("don't stop...")
@@ -53,7 +53,7 @@ class Whitespace(_Component, tag="Whitespace"):
         return _WORDS.findall(text)
 
 
-class BertPreTokenizer(_Component, tag="BertPreTokenizer"):
+class BertPreTokenizer(_Component, frozen=True, tag="BertPreTokenizer"):
     """Cut at white space, and around each punctuation sign.
 
     >>> BertPreTokenizer().split("don't stop...")
@@ -64,7 +64,7 @@ class BertPreTokenizer(_Component, tag="BertPreTokenizer"):
         return _BERT.findall(text)
 
 
-class Metaspace(_Component, tag="Metaspace"):
+class Metaspace(_Component, frozen=True, tag="Metaspace"):
     """SentencePiece's view: the text is one string, and a blank is a character like others, written U+2581.
 
     ``prepend_scheme`` "always" or "first" puts a mark before the text as well, so that a word is the same token at the
@@ -95,7 +95,7 @@ class Metaspace(_Component, tag="Metaspace"):
         return ([head] if head else []) + [self.replacement + word for word in rest]
 
 
-class Sequence(_Component, tag="Sequence"):
+class Sequence(_Component, frozen=True, tag="Sequence"):
     pretokenizers: list[Splitter]
 
     def split(self, text: str, first: bool = True) -> list[str]:

@@ -12,6 +12,7 @@ Source:         Kudo 2018, arXiv:1804.10959; Kudo & Richardson 2018, arXiv:1808.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -34,7 +35,9 @@ UNKNOWN_PENALTY = 10.0  # how much less probable an unknown character is than th
 
 def raw_text_decoder(prepend_scheme: PrependScheme) -> Decoder:
     """Marks to blanks, byte tokens to text, all glued: what undoes ``Metaspace`` and the byte fallback."""
-    return decoders.Sequence([decoders.Metaspace(prepend_scheme=prepend_scheme), decoders.ByteFallback(), decoders.Fuse()])
+    return decoders.Sequence(
+        [decoders.Metaspace(prepend_scheme=prepend_scheme), decoders.ByteFallback(), decoders.Fuse()]
+    )
 
 
 RAW_TEXT = raw_text_decoder("never")
@@ -77,6 +80,9 @@ class UnigramTokenizer:
             raise ValueError(f"piece {twice!r} is in the vocabulary twice")
         if unk_token not in ids:
             raise ValueError(f"unk_token {unk_token!r} is not in the vocabulary; put it there, for instance as id 0")
+        bad = [piece for piece, score in self.vocab if not math.isfinite(score)]
+        if bad:
+            raise ValueError(f"the score of piece {bad[0]!r} is not a finite number")
         self.vocabulary = Vocabulary(ids, special_tokens)
         self.unk_token, self.byte_fallback = unk_token, byte_fallback
         self.normalizer, self.splitter, self.decoder = normalizer, splitter, decoder
@@ -106,7 +112,8 @@ class UnigramTokenizer:
     ) -> UnigramTokenizer:
         """Learn pieces by EM and pruning; see ``unigram_train.train_unigram`` for the last arguments.
 
-        The ids: ``unk_token``, the special tokens, the 256 bytes with ``byte_fallback``, then pieces by probability.
+        The ids: ``unk_token``, the 256 bytes with ``byte_fallback``, pieces by probability, the special tokens (last, so
+        that the model part of a tokenizer.json does not hold them and cannot find them in a text).
         """
         from lilllm.tokenizers.unigram_train import train_unigram, training_runs
         from lilllm.tokenizers.word import count_words
@@ -133,7 +140,7 @@ class UnigramTokenizer:
         )
         pieces = [(piece, score) for piece, score in trained if piece not in reserved]
         return cls(
-            [(name, 0.0) for name in reserved] + pieces,
+            [(unk_token, 0.0), *((name, 0.0) for name in reserved[len(special) :]), *pieces],
             unk_token=unk_token,
             byte_fallback=byte_fallback,
             special_tokens=special,

@@ -74,7 +74,10 @@ class WordTokenizer:
         normalizer: Normalizer | None = None,
         splitter: Splitter | None = Whitespace(),  # noqa: B008 -- frozen
     ) -> WordTokenizer:
-        """The most frequent words (of equally frequent ones the smaller) until there are ``vocab_size`` ids."""
+        """The most frequent words (of equally frequent ones the smaller) until there are ``vocab_size`` ids.
+
+        The ids: ``unk_token``, the words by frequency, the special tokens.
+        """
         special = list(dict.fromkeys([unk_token, *special_tokens]))
         if vocab_size <= len(special):
             raise ValueError(
@@ -83,7 +86,7 @@ class WordTokenizer:
             )
         counts = count_words(texts, normalizer, splitter)
         words = sorted((w for w in counts if w not in special), key=lambda w: (-counts[w], w))
-        ids = first_ids([*special, *words[: vocab_size - len(special)]])
+        ids = first_ids([unk_token, *words[: vocab_size - len(special)]])
         return cls(ids, unk_token=unk_token, special_tokens=special, normalizer=normalizer, splitter=splitter)
 
     @property

@@ -75,7 +75,10 @@ class WordPieceTokenizer:
         splitter: Splitter | None = BertPreTokenizer(),  # noqa: B008 -- frozen
         progress: bool = False,
     ) -> WordPieceTokenizer:
-        """Learn the pieces by the score f(ab) / (f(a) f(b)); see ``wordpiece_train.train_pieces``."""
+        """Learn the pieces by the score f(ab) / (f(a) f(b)); see ``wordpiece_train.train_pieces``.
+
+        The ids: ``unk_token``, the letters, the merges in their order, the special tokens.
+        """
         from lilllm.tokenizers.vocabulary import first_ids
         from lilllm.tokenizers.word import count_words
         from lilllm.tokenizers.wordpiece_train import train_pieces
@@ -91,7 +94,7 @@ class WordPieceTokenizer:
             progress=progress,
         )
         return cls(
-            first_ids([*special, *pieces]),
+            first_ids([unk_token, *pieces]),
             unk_token=unk_token,
             prefix=prefix,
             special_tokens=special,
