@@ -8,6 +8,7 @@ ends with n. A closed pipe ends quietly, Ctrl-C with 130. Anything else is our b
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -34,6 +35,14 @@ class _Lazy(click.Group):
             return None
         command: click.Command = importlib.import_module(f"lilllm.commands.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        close = difflib.get_close_matches(args[0], SUBCOMMANDS, n=1)
+        if args[0] not in SUBCOMMANDS and close and not ctx.resilient_parsing:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{close[0]}'?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -95,7 +104,8 @@ def _one_line(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split())
     if isinstance(error, click.UsageError) and error.ctx is not None:
         message = f"{message.rstrip('.')} (see {error.ctx.command_path} --help)"
-    return message
+    # A name from a file or an argument may hold what a terminal would act on.
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
 
 
 if __name__ == "__main__":

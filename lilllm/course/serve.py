@@ -35,7 +35,7 @@ def missing_packages() -> list[str]:
 
 def lab_server(workspace: Workspace, port: int, token: str) -> Server:
     """JupyterLab on the working copy, with this Python's kernel first, without news, updates or new extensions."""
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser"]
+    command = [sys.executable, "-P", "-m", "jupyterlab", "--no-browser"]  # -P: a learner's json.py is not Python's
     command += [f"--ServerApp.ip={LOOPBACK}", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += [f"--ServerApp.root_dir={workspace.folder}"]
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
@@ -51,7 +51,7 @@ def lab_server(workspace: Workspace, port: int, token: str) -> Server:
 
 def viewer_server(workspace: Workspace, port: int) -> Server:
     """The viewer; nothing is asked, watched or reported."""
-    command = [sys.executable, "-m", "streamlit", "run", str(workspace.clone / "viewer")]
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(workspace.clone / "viewer")]
     command += ["--server.address", LOOPBACK, "--server.port", str(port), "--server.headless", "true"]
     command += ["--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false"]
     command += ["--server.fileWatcherType", "none"]

@@ -7,6 +7,7 @@ order: terminate, wait, kill, with the children it had (JupyterLab's kernels liv
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -113,7 +114,7 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows has it
             )
 
     def healthy(self) -> bool:
@@ -154,15 +155,29 @@ def stop_processes(pids: Sequence[int], *, patience: float = 8.0) -> None:
     for head in heads:
         _ask_to_end(head)
     end = time.monotonic() + patience
-    _, alive = psutil.wait_procs(heads, timeout=patience)
-    # Children normally end with their head; they get what is left of the patience, and at least a second.
-    _, alive = psutil.wait_procs(family, timeout=max(1.0, end - time.monotonic()) if not alive else 0)
+    _wait(heads, patience)
+    alive = _wait(family, min(1.0, end - time.monotonic()))  # children normally end with their head
     for process in alive:
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(alive, timeout=5)
+    _wait(alive, 5)
+
+
+def _wait(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that run after ``seconds``; it only looks, so whoever started one can still ask for its exit code."""
+    end = time.monotonic() + seconds
+    while True:
+        alive = [process for process in processes if _runs(process)]
+        if not alive or time.monotonic() > end:
+            return alive
+        time.sleep(0.05)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _ask_to_end(process: psutil.Process) -> None:
