@@ -1,9 +1,8 @@
 """Python Tutor's JSON: {"code", "trace": [execution points]} -> a trace.
 
 An execution point is a line about to run with all that is in memory: globals, the frames on the stack with their
-locals, and a heap of objects
-that refer to each other. That is our step too, except that we write what changed. What is printed
-is told as all of it so far, at the step *after* the line that printed it.
+locals, and a heap of objects that refer to each other. That is our step too, except that we write what changed. What is
+printed is told as all of it so far, at the step *after* the line that printed it.
 
 Read in order: import_python_tutor, _Tutor.point, _Heap.
 Source:        the format is described in Python Tutor's repository, v3/docs/opt-trace-format.md and pg_encoder.py.
