@@ -1,0 +1,97 @@
+"""Build a lecture: run it once, and write its notebook and its trace from that one run.
+
+Read in order: environment (of the kernel), build_lecture (one), then schedule.py (many, in parallel).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lilllm.lectures.files import Lecture, write_atomically
+from lilllm.lectures.header import HeaderError, read_header
+from lilllm.lectures.measured import Measured, this_machine
+from lilllm.lectures.normalise import dump, normalise
+from lilllm.lectures.stamp import make_stamp, put_stamp
+
+CELL_TIMEOUT = 600  # seconds; the budget is checked from what was measured, this only ends a run that hangs
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of one lecture: ``measured`` if it was built, else ``error`` says where it failed."""
+
+    name: str
+    measured: Measured | None = None
+    error: str = ""
+
+
+def environment(ipython: Path, *, hash_seed: str = "0", threads: int = 1) -> dict[str, str]:
+    """The variables of a lecture's kernel: one thread, no network of its own, and nobody's IPython start-up files.
+
+    One thread because sums differ with the number of threads, and lectures that run side by side are faster so.
+    """
+    count = str(threads)
+    return {
+        "OMP_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "PYTHONHASHSEED": hash_seed,
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "IPYTHONDIR": str(ipython),
+    }
+
+
+def build_lecture(
+    lecture: Lecture,
+    *,
+    into: Lecture | None = None,
+    on_cell: Callable[[], None] | None = None,
+    variables: dict[str, str] | None = None,
+) -> Built:
+    """Run the lecture in a kernel; replace its notebook and trace if every cell ran.
+
+    Args:
+        into: where to write, by default beside the source; the second build of a check writes elsewhere.
+        on_cell: called after each code cell.
+        variables: of the kernel, over those of ``environment``.
+    """
+    from lilllm.tracing.drive import run_notebook
+
+    into = into or lecture
+    try:
+        title = read_header(lecture.source).title
+    except HeaderError:
+        title = lecture.name  # the check lists what the header lacks; the lecture can be built meanwhile
+    into.root.mkdir(parents=True, exist_ok=True)
+    folder = Path(
+        tempfile.mkdtemp(prefix=".building-", dir=into.root)
+    )  # beside the targets: a rename does not cross disks
+    try:
+        trace = folder / lecture.trace.name
+        executed = run_notebook(
+            lecture.source,
+            trace,
+            title=title,
+            name=f"lectures/{lecture.source.name}",
+            timeout=CELL_TIMEOUT,
+            env=os.environ | environment(folder / "ipython") | (variables or {}),
+            cwd=lecture.source.parent,
+            on_cell=(lambda *_: on_cell()) if on_cell else None,
+        )
+        if executed.error is not None:
+            return Built(lecture.name, error=str(executed.error))
+        notebook = normalise(executed.notebook)
+        put_stamp(notebook, make_stamp(lecture, notebook, trace))
+        # The trace first: without the second write the old notebook's stamp does not fit, and it is built again.
+        write_atomically(into.trace, trace.read_bytes())
+        write_atomically(into.notebook, dump(notebook))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    peak = round((executed.peak_bytes or 0) / 1e6)
+    return Built(lecture.name, Measured(round(executed.seconds, 1), peak, this_machine()))
