@@ -1,0 +1,33 @@
+"""In which order to walk a graph of operations: every node after all that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+
+class Node(Protocol):
+    @property
+    def parents(self) -> Sequence[Node]: ...
+
+
+N = TypeVar("N", bound=Node)
+
+
+def topological(root: N) -> list[N]:
+    """Every node that ``root`` depends on and ``root`` last, each after its parents; depth first, without recursion.
+
+    A graph from a loop of ten thousand steps is ten thousand deep: a recursive walk would overflow Python's stack.
+    """
+    order: list[N] = []
+    seen: set[int] = set()
+    stack: list[tuple[N, bool]] = [(root, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in reversed(node.parents))  # type: ignore[misc]
+    return order

@@ -1,0 +1,108 @@
+"""Backpropagation on single numbers: the whole idea, with nothing else in the way.
+
+A `Value` remembers which values it was made from and its local derivatives; `backward` walks the graph from the
+result to its sources and adds up, by the chain rule, derivative times derivative along every path.
+
+Read in order: Value (the record of one operation), its operators (each a formula and its derivatives),
+order.topological, backward.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from lilllm.autograd.order import topological
+
+
+class Value:
+    """A number and how it came to be.
+
+    ``parents``: the values it was computed from; ``local``: its derivative with respect to each. ``grad``: after
+    ``result.backward()``, the derivative of the result with respect to this value.
+
+    >>> x, y = Value(3.0), Value(4.0)
+    >>> z = x * y + x
+    >>> z.backward()
+    >>> z.data, x.grad, y.grad
+    (15.0, 5.0, 3.0)
+    """
+
+    __slots__ = ("data", "grad", "local", "parents")
+
+    def __init__(self, data: float, parents: Sequence[Value] = (), local: Sequence[float] = ()) -> None:
+        self.data = float(data)
+        self.grad = 0.0
+        self.parents = tuple(parents)
+        self.local = tuple(local)
+
+    def __repr__(self) -> str:
+        return f"Value({self.data:.6g}, grad={self.grad:.6g})"
+
+    def __add__(self, other: Value | float) -> Value:
+        other = _value(other)
+        return Value(self.data + other.data, (self, other), (1.0, 1.0))
+
+    def __mul__(self, other: Value | float) -> Value:
+        other = _value(other)
+        return Value(self.data * other.data, (self, other), (other.data, self.data))
+
+    def __pow__(self, power: float) -> Value:
+        if isinstance(power, Value):
+            raise TypeError("the power must be a plain number; for x**y with a Value y write (x.log() * y).exp()")
+        return Value(self.data**power, (self,), (power * self.data ** (power - 1),))
+
+    def exp(self) -> Value:
+        y = math.exp(self.data)
+        return Value(y, (self,), (y,))
+
+    def log(self) -> Value:
+        if self.data <= 0:
+            raise ValueError(f"log needs a number above 0, got {self.data}")
+        return Value(math.log(self.data), (self,), (1 / self.data,))
+
+    def tanh(self) -> Value:
+        y = math.tanh(self.data)
+        return Value(y, (self,), (1 - y * y,))
+
+    def relu(self) -> Value:
+        """max(0, x); the derivative at 0 is taken to be 0, as torch takes it."""
+        return Value(max(0.0, self.data), (self,), (float(self.data > 0),))
+
+    def __neg__(self) -> Value:
+        return self * -1.0
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self + -_value(other)
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return self * _value(other) ** -1.0
+
+    def __radd__(self, other: float) -> Value:
+        return self + other
+
+    def __rmul__(self, other: float) -> Value:
+        return self * other
+
+    def __rsub__(self, other: float) -> Value:
+        return -self + other
+
+    def __rtruediv__(self, other: float) -> Value:
+        return self**-1.0 * other
+
+    def backward(self) -> None:
+        """Set ``grad`` of every value this one depends on. Gradients of an earlier call are added to: set them to 0
+        between steps."""
+        order = topological(self)
+        # A graph walked twice must not count its inner gradients twice; only the sources accumulate.
+        for node in order:
+            if node.parents:
+                node.grad = 0.0
+        self.grad = self.grad + 1.0 if not self.parents else 1.0
+        for node in reversed(order):
+            for parent, slope in zip(node.parents, node.local, strict=True):
+                parent.grad += slope * node.grad
+
+
+def _value(x: Value | float) -> Value:
+    return x if isinstance(x, Value) else Value(x)
