@@ -32,6 +32,8 @@ def _plain_errors() -> Iterator[None]:
         yield
     except (NotACloneError, NotebookError, WorkspaceError) as error:
         raise click.ClickException(str(error)) from error
+    except BrokenPipeError:
+        raise
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         raise click.ClickException(f"{error.strerror or error}{where}") from error

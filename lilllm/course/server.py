@@ -136,7 +136,7 @@ class Server:
 
 def stop_all(servers: Sequence[Server], *, patience: float = 8.0) -> None:
     """Terminate every server that runs, all at once; kill what is left after ``patience`` seconds, children too."""
-    stop_processes([server.process.pid for server in servers if server.process], patience=patience)
+    stop_processes([s.process.pid for s in servers if s.process and s.ended() is None], patience=patience)
     for server in servers:
         if server.process:
             server.process.wait()
