@@ -1,0 +1,162 @@
+// The page of a file: prose, code, the values beside the lines that made them, and what each cell has shown so far.
+//
+// pageOf(context, file) builds the DOM of one file once; update(state) then touches only what differs.
+
+import { el, prepared } from './element.js';
+import { summary } from './summary.js';
+
+function codeLine(file, number, parts, onLine) {
+  const source = el('code', { class: 'src' });
+  for (let i = 0; i < parts.length; i += 2) {
+    source.append(parts[i] ? el('span', { class: parts[i] }, parts[i + 1]) : parts[i + 1]);
+  }
+  const inline = el('span', { class: 'inline' });
+  const node = el('div', { class: 'line', onclick: (event) => {
+    if (String(document.getSelection?.() ?? '') === '') onLine(file, number, event.shiftKey);
+  } }, el('span', { class: 'no', 'aria-hidden': 'true' }, String(number)), source, inline);
+  return { node, inline, shown: '' };
+}
+
+export function outputNode(data, output) {
+  if (output.kind === 'html') return prepared('div', { class: 'output html' }, output.data);
+  if (output.kind === 'image') {
+    const source = data.blobs[output.data];
+    return source ? el('div', { class: 'output figure' }, el('img', { src: source, alt: 'figure shown by this cell' }))
+      : el('div', { class: 'output' }, 'a figure that is not in the trace');
+  }
+  return el('pre', { class: `output text ${output.name}` }, output.data);
+}
+
+export class Page {
+  constructor(context, file, onLine) {
+    this.context = context;
+    this.file = file;
+    this.lines = new Map(); // number -> {node, inline, shown}
+    this.areas = []; // of file 0: {first, last, node, shown} for each code cell
+    this.marked = [];
+    this.withValues = new Set();
+    const source = context.data.files[file];
+    const cells = file === 0 && context.data.cells.length ? context.data.cells : [{ kind: 'code', first: 1, last: source.lines.length }];
+    this.node = el('article', { class: 'page', 'aria-label': source.name });
+    cells.forEach((cell, index) => this.node.append(this.cell(source, cell, index, onLine)));
+    // Steps that showed something, with the module's line at that step: its cell is where the output belongs.
+    this.outputs = file === 0 ? context.outputs : [];
+    this.shownOutputs = 0;
+  }
+
+  cell(source, cell, index, onLine) {
+    if (cell.kind === 'markdown') {
+      const node = prepared('section', { class: 'prose', 'data-cell': index }, cell.html);
+      this.lastProse = node;
+      return node;
+    }
+    const code = el('div', { class: 'code' });
+    const prose = this.lastProse;
+    this.lastProse = null;
+    let last = cell.last;
+    let first = cell.first;
+    const blank = (n) => !(source.lines[n - 1] ?? []).join('').trim();
+    while (last > first && blank(last)) last--;
+    while (first < last && blank(first)) first++;
+    if (/^# %%/.test((source.lines[first - 1] ?? []).filter((_, i) => i % 2).join(''))) first++;
+    for (let n = first; n <= last && n <= source.lines.length; n++) {
+      const line = codeLine(this.file, n, source.lines[n - 1], onLine);
+      line.prose = n === first ? prose : null;
+      this.lines.set(n, line);
+      code.append(line.node);
+    }
+    const area = el('div', { class: 'outputs' });
+    this.areas.push({ first: cell.first, last: cell.last, node: area });
+    return el('section', { class: 'cell', 'data-cell': index }, code, area);
+  }
+
+  mark(from, css) {
+    const to = this.context.data.files[this.file].spans[from] ?? from;
+    for (let n = from; n <= to; n++) {
+      const line = this.lines.get(n);
+      if (!line) continue;
+      line.node.classList.add(css);
+      if (n === from && css === 'current') line.node.setAttribute('aria-current', 'step');
+      this.marked.push(line.node);
+    }
+  }
+
+  // frame: whose values stand beside the lines; current, done: lines, or 0; tone: class of the current line.
+  update({ at, frame, current, done, tone }) {
+    for (const node of this.marked) {
+      node.classList.remove('current', 'done', 'call', 'return', 'error', 'folded');
+      node.removeAttribute('aria-current');
+    }
+    this.marked = [];
+    if (done && done !== current) this.mark(done, 'done');
+    if (current) this.mark(current, 'current');
+    if (current && tone) this.lines.get(current)?.node.classList.add(tone);
+    this.showValues(frame);
+    this.showOutputs(at);
+  }
+
+  showValues(frame) {
+    const { replay } = this.context;
+    const byLine = new Map();
+    if (frame) {
+      for (const [name, line] of frame.made) {
+        const value = replay.value(frame.vars.get(name));
+        if (isDefinition(value)) continue;
+        const list = byLine.get(line);
+        if (list) list.push(name);
+        else byLine.set(line, [name]);
+      }
+    }
+    for (const number of this.withValues) if (!byLine.has(number)) this.setInline(number, '', []);
+    this.withValues = new Set(byLine.keys());
+    for (const [number, names] of byLine) {
+      const key = names.map((name) => `${name}=${frame.vars.get(name)}${frame.changed.has(name) ? '!' : ''}`).join();
+      this.setInline(number, key, names, frame);
+    }
+  }
+
+  setInline(number, key, names, frame) {
+    const line = this.lines.get(number);
+    if (!line || line.shown === key) return;
+    line.shown = key;
+    const { replay } = this.context;
+    const parts = names.map((name) => el('span', { class: frame.changed.has(name) ? 'value fresh' : 'value' },
+      el('i', {}, replay.data.steps.names[name]), ` = ${summary(replay, frame.vars.get(name), 60)}`));
+    line.inline.replaceChildren(...parts);
+  }
+
+  showOutputs(at) {
+    let wanted = this.shownOutputs;
+    while (wanted < this.outputs.length && this.outputs[wanted].visible <= at) wanted++;
+    while (wanted > 0 && this.outputs[wanted - 1].visible > at) wanted--;
+    this.fresh = wanted > this.shownOutputs ? this.outputs[wanted - 1].node : null;
+    for (; this.shownOutputs < wanted; this.shownOutputs++) {
+      const entry = this.outputs[this.shownOutputs];
+      const area = this.areas.find((a) => entry.line <= a.last) ?? this.areas[this.areas.length - 1];
+      if (!area) continue;
+      entry.node ??= el('div', { class: 'shown', 'data-step': entry.step }, ...entry.items.map((o) => outputNode(this.context.data, o)));
+      area.node.append(entry.node);
+      this.fresh = entry.node;
+    }
+    while (this.shownOutputs > wanted) this.outputs[--this.shownOutputs].node?.remove();
+  }
+}
+
+export function isDefinition(value) {
+  return value.type === 'object' && /^(function|module|type|class|builtin_function_or_method|ABCMeta|method)$/.test(value.kind);
+}
+
+// When what a step showed can be seen: as soon as its frame goes on, or ends.
+export function outputsOf(replay) {
+  const module = new Int32Array(replay.size);
+  for (let step = 0, line = 1; step < replay.size; step++) {
+    if (replay.depth[step] === 1) line = replay.line[step];
+    module[step] = line;
+  }
+  const entries = replay.data.steps.outputs.map(([step, items]) => {
+    let visible = step + 1;
+    while (visible < replay.size && replay.depth[visible] > replay.depth[step]) visible++;
+    return { step, items, visible: Math.min(visible, replay.size - 1), line: module[step], node: null };
+  });
+  return entries.sort((a, b) => a.visible - b.visible || a.step - b.step);
+}

@@ -1,0 +1,160 @@
+// The side panel: where we are (the stack) and what the frame's names hold, changed ones first, pinned ones above them.
+
+import { isDefinition } from './document.js';
+import { el } from './element.js';
+import { kindOf, summary } from './summary.js';
+import { body, hasBody } from './values.js';
+
+const MOST_FRAMES = 60;
+
+export class Panel {
+  constructor(context, onFrame) {
+    this.context = context;
+    this.onFrame = onFrame;
+    this.rows = new Map(); // name -> {node, value, ...} of the frame shown
+    this.frameKey = null;
+    this.byHand = new Map(); // name -> opened or closed by the reader
+    this.onlyChanged = false;
+    this.stack = el('ol', { class: 'frames', 'aria-label': 'call stack, innermost first' });
+    this.stackBox = el('section', { class: 'stack', hidden: true }, el('h2', {}, 'Call stack'), this.stack);
+    this.heading = el('h2', {}, 'Values');
+    this.toggle = el('button', { class: 'switch', type: 'button', 'aria-pressed': 'false', onclick: () => {
+      this.onlyChanged = !this.onlyChanged;
+      this.toggle.setAttribute('aria-pressed', String(this.onlyChanged));
+      this.context.redraw();
+    } }, 'Only changed');
+    this.groups = {};
+    for (const [key, title] of [['event', ''], ['pinned', 'Pinned'], ['changed', 'Changed'], ['others', 'Unchanged']]) {
+      const heading = title ? el('h3', {}, title) : null;
+      const list = el('div', { class: 'rows' });
+      this.groups[key] = { list, heading, node: el('div', { class: `group ${key}`, hidden: true }, heading, list) };
+    }
+    this.definitions = el('p', { class: 'names' });
+    this.definitionsTitle = el('summary', {});
+    this.definitionsBox = el('details', { class: 'definitions', hidden: true }, this.definitionsTitle, this.definitions);
+    this.empty = el('p', { class: 'none', hidden: true }, 'No values yet.');
+    this.node = el('aside', { class: 'panel', 'aria-label': 'values and call stack', tabindex: 0 }, this.stackBox,
+      el('div', { class: 'panel-head' }, this.heading, this.toggle),
+      ...Object.values(this.groups).map((group) => group.node), this.empty, this.definitionsBox);
+  }
+
+  update({ frame, index, event }) {
+    const { replay } = this.context;
+    this.showStack(index);
+    const key = `${frame.call}`;
+    if (key !== this.frameKey) {
+      this.frameKey = key;
+      this.rows.clear();
+      this.byHand.clear();
+    }
+    this.heading.textContent = replay.stack.length > 1 ? `Values in ${frameName(replay, frame)}` : 'Values';
+    const names = replay.data.steps.names;
+    const groups = { event: event ? [this.eventRow(event)] : [], pinned: [], changed: [], others: [] };
+    const definitions = [];
+    const isTop = index === replay.stack.length - 1;
+    for (const name of [...frame.vars.keys(), ...(isTop ? frame.gone : [])]) {
+      const pinned = replay.pins.has(names[name]);
+      const gone = !frame.vars.has(name);
+      const changed = gone || (isTop && frame.changed.has(name));
+      if (!pinned && !gone && isDefinition(replay.value(frame.vars.get(name)))) definitions.push(name);
+      else groups[pinned ? 'pinned' : changed ? 'changed' : 'others'].push(this.row(name, frame.vars.get(name), { pinned, changed, gone }));
+    }
+    if (this.onlyChanged) groups.others = [];
+    let any = false;
+    for (const [key, rows] of Object.entries(groups)) {
+      const group = this.groups[key];
+      group.node.hidden = !rows.length;
+      place(group.list, rows);
+      any ||= rows.length > 0;
+    }
+    this.groups.others.heading.hidden = !(groups.changed.length || groups.pinned.length || groups.event.length);
+    this.empty.hidden = any || definitions.length > 0;
+    this.definitionsBox.hidden = !definitions.length || this.onlyChanged;
+    this.definitionsTitle.textContent = `Functions, classes and modules (${definitions.length})`;
+    const text = definitions.map((name) => names[name]).join('   ');
+    if (this.definitions.textContent !== text) this.definitions.textContent = text;
+    for (const name of this.rows.keys()) if (!frame.vars.has(name) && !frame.gone.has(name)) this.rows.delete(name);
+  }
+
+  showStack(index) {
+    const { replay } = this.context;
+    const { stack } = replay;
+    this.stackBox.hidden = stack.length < 2;
+    if (stack.length < 2) return;
+    const rows = [];
+    for (let i = stack.length - 1; i >= 0; i--) {
+      if (stack.length > MOST_FRAMES && i > 20 && i < stack.length - 20) {
+        rows.push(el('li', { class: 'skipped' }, `${stack.length - 40} more frames`));
+        i = 21;
+        continue;
+      }
+      const frame = stack[i];
+      const file = replay.data.files[replay.fileOf(frame.code)]?.name ?? '';
+      rows.push(el('li', {}, el('button', { type: 'button', 'aria-current': i === index ? 'true' : null, onclick: () => this.onFrame(i) },
+        el('span', { class: 'name' }, frameName(replay, frame)), el('span', { class: 'where' }, `${file.split('/').pop()}:${frame.line}`))));
+    }
+    this.stack.replaceChildren(...rows);
+  }
+
+  eventRow({ label, tone, value }) {
+    const line = [el('span', { class: 'name' }, label), el('span', { class: 'kind' }, value === null ? '' : kindOf(this.context.replay.value(value))),
+      el('span', { class: 'one' }, value === null ? '' : summary(this.context.replay, value, 90))];
+    if (value === null || !hasBody(this.context, value)) return el('div', { class: `row ${tone}` }, ...line);
+    const node = el('details', { class: `row ${tone}`, open: true }, el('summary', {}, ...line));
+    const inner = body(this.context, value);
+    if (inner) node.append(el('div', { class: 'body' }, inner));
+    return node;
+  }
+
+  row(name, value, { pinned, changed, gone }) {
+    let row = this.rows.get(name);
+    if (!row || row.value !== value) {
+      row = { value, node: this.rowNode(name, value, gone) };
+      this.rows.set(name, row);
+    }
+    const { node } = row;
+    node.classList.toggle('changed', changed);
+    node.classList.toggle('gone', Boolean(gone));
+    node.classList.toggle('pinned', pinned);
+    if (node.localName === 'details') {
+      const open = this.byHand.get(name) ?? (changed || pinned);
+      if (open) fill(this.context, node, value);
+      if (node.open !== open) node.open = open;
+    }
+    return node;
+  }
+
+  rowNode(name, value, gone) {
+    const { replay } = this.context;
+    const label = el('span', { class: 'name' }, replay.data.steps.names[name]);
+    if (gone) return el('div', { class: 'row' }, label, el('span', { class: 'kind' }, 'deleted'), el('span', { class: 'one' }));
+    const line = [label, el('span', { class: 'kind' }, kindOf(replay.value(value))), el('span', { class: 'one' }, summary(replay, value, 90))];
+    if (!hasBody(this.context, value)) return el('div', { class: 'row' }, ...line);
+    const node = el('details', { class: 'row' }, el('summary', {}, ...line));
+    // A click is the reader's wish and outlives the step; opening by the player is not.
+    node.firstChild.addEventListener('click', () => {
+      this.byHand.set(name, !node.open);
+      if (!node.open) fill(this.context, node, value);
+    });
+    return node;
+  }
+}
+
+function fill(context, node, value) {
+  if (node.childElementCount > 1) return;
+  const inner = body(context, value);
+  if (inner) node.append(el('div', { class: 'body' }, inner));
+}
+
+// Put the rows in order, touching the DOM only where the order differs.
+function place(list, rows) {
+  rows.forEach((row, i) => {
+    if (list.children[i] !== row) list.insertBefore(row, list.children[i] ?? null);
+  });
+  while (list.children.length > rows.length) list.lastChild.remove();
+}
+
+export function frameName(replay, frame) {
+  const name = replay.codeName(frame.code);
+  return name === '<module>' ? 'the notebook' : name.replace('<locals>.', '');
+}

@@ -1,0 +1,196 @@
+// The player of a prepared trace (prepare.py): mount(parent, data, options) -> {go(step), step(), destroy()}.
+//
+// Options: readState() -> first step; writeState(step), called when the step changes; keyTarget, whose keydown events
+// step (the player itself by default); autofocus; theme 'light' or 'dark'. Nothing here asks a server for anything.
+// Read in order: replay.js (state), document.js (page), panel.js (values), controls.js (keys), then this file joins them.
+
+import { Controls } from './controls.js';
+import { outputsOf, Page } from './document.js';
+import { el, plural } from './element.js';
+import { frameName, Panel } from './panel.js';
+import { Paths, Replay } from './replay.js';
+import { summary } from './summary.js';
+
+// What the step is, in words, with the row that the panel shows for it.
+function describe(replay, at) {
+  const arg = replay.arg[at];
+  const name = frameName(replay, replay.top);
+  const line = replay.line[at];
+  switch (replay.op[at]) {
+    case 'c': return { text: `Call of ${name}`, tone: 'call' };
+    case 'r': return { text: `${name} returns ${summary(replay, arg, 60)}`, tone: 'return', event: { label: 'returns', tone: 'return', value: arg } };
+    case 'y': return { text: `${name} yields ${summary(replay, arg, 60)}`, tone: 'return', event: { label: 'yields', tone: 'return', value: arg } };
+    case 's': return { text: `${name} goes on`, tone: 'call' };
+    case 'x': {
+      const error = replay.value(arg);
+      return { text: `${error.kind}: ${error.text}`, tone: 'error', event: { label: error.kind || 'exception', tone: 'error', value: arg } };
+    }
+    case 'f': return { text: `${plural(arg, 'statement')} folded: run here, but not recorded one by one`, tone: 'folded' };
+    case 'e': return { text: 'The cell has run', tone: '', ended: true };
+    default: return { text: replay.stack.length > 1 ? `About to run line ${line}, in ${name}` : `About to run line ${line}`, tone: '' };
+  }
+}
+
+class Player {
+  constructor(parent, data, options) {
+    this.options = options;
+    const replay = new Replay(data);
+    const context = { data, replay, paths: new Paths(replay, data.sections), outputs: outputsOf(replay), theme: options.theme ?? 'light',
+      redraw: () => this.schedule(), at: () => this.wanted };
+    this.context = context;
+    this.pages = new Map();
+    this.wanted = 0;
+    this.drawn = -1;
+    this.frameIndex = null; // chosen in the stack; null follows the top
+    this.controls = new Controls(context, { run: (name) => this.run(name), go: (step) => this.go(step) });
+    this.panel = new Panel(context, (index) => { this.frameIndex = index; this.schedule(); });
+    this.fileName = el('div', { class: 'filename', hidden: true });
+    this.doc = el('main', { class: 'doc', tabindex: -1 }, this.fileName);
+    this.root = el('div', { class: 'player', role: 'region', 'aria-label': `player: ${data.title}`, tabindex: 0, 'data-theme': context.theme },
+      this.controls.node, this.notice(), el('div', { class: 'stage' }, this.doc, this.panel.node), this.controls.help);
+    parent.append(this.root);
+    this.keys = (event) => this.onKey(event);
+    this.keyTarget = options.keyTarget ?? this.root;
+    this.keyTarget.addEventListener('keydown', this.keys);
+    this.go(options.readState?.() ?? 0, true);
+    this.draw();
+    if (options.autofocus) this.root.focus({ preventScroll: true });
+  }
+
+  notice() {
+    const { data, replay } = this.context;
+    const parts = [];
+    if (data.stopped || data.incomplete) parts.push(`This trace is incomplete: ${data.stopped || 'the file breaks off'}. What was recorded until then is shown.`);
+    if (!replay.size) parts.push('No step was recorded.');
+    parts.push(...data.notes);
+    return parts.length ? el('div', { class: 'notice', role: 'note' }, ...parts.map((part) => el('p', {}, part))) : null;
+  }
+
+  onKey(event) {
+    const command = this.controls.commandOf(event);
+    if (!command) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (command === 'help') this.controls.showHelp();
+    else this.run(command);
+  }
+
+  run(command) {
+    const { paths, replay } = this.context;
+    if (command === 'first') this.go(0);
+    else if (command === 'last') this.go(replay.size - 1);
+    else this.go(paths[command](this.wanted));
+  }
+
+  go(step, quiet = false) {
+    const { replay } = this.context;
+    this.wanted = Math.max(0, Math.min(replay.size - 1, Math.trunc(Number(step)) || 0));
+    this.frameIndex = null;
+    if (!quiet) this.options.writeState?.(this.wanted);
+    this.schedule();
+  }
+
+  toLine(file, line, backwards) {
+    const step = this.context.paths.toLine(this.wanted, file, line, backwards);
+    if (step >= 0) this.go(step);
+    else this.say(`Line ${line} does not run in this trace`);
+  }
+
+  say(text) { this.controls.update(this.wanted, text); }
+
+  // However many keys arrive, the page is drawn once a frame, at the last of them.
+  schedule() {
+    this.pending ??= requestAnimationFrame(() => { this.pending = null; this.draw(); });
+  }
+
+  draw() {
+    const { replay } = this.context;
+    if (!replay.size) {
+      this.showPage(0).update({ at: -1, frame: null, current: 0, done: 0 });
+      this.controls.update(0, 'No step was recorded');
+      return;
+    }
+    replay.seek(this.wanted);
+    const at = replay.at;
+    const index = this.frameIndex ?? replay.stack.length - 1;
+    const frame = replay.stack[index];
+    const isTop = index === replay.stack.length - 1;
+    const said = describe(replay, at);
+    const file = replay.fileOf(frame.code);
+    const page = this.showPage(file);
+    page.update({ at, frame, current: said.ended ? 0 : frame.line, done: isTop ? this.lineDone(at) : 0, tone: isTop ? said.tone : 'waiting' });
+    const module = this.pages.get(0);
+    if (module && module !== page) module.showOutputs(at);
+    this.panel.update({ frame, index, event: isTop ? said.event : null });
+    this.controls.update(at, said.text, said.tone);
+    this.reveal(page, said.ended ? this.lineDone(at) : frame.line);
+    this.drawn = at;
+  }
+
+  // The line of this frame that ran just before this step, or 0.
+  lineDone(at) {
+    const { replay } = this.context;
+    if (replay.op[at] === 'e') return replay.line[at];
+    if (at === 0 || 'cs'.includes(replay.op[at])) return 0;
+    for (let step = at - 1; step >= 0 && replay.depth[step] >= replay.depth[at]; step--) {
+      if (replay.depth[step] === replay.depth[at] && replay.op[step] !== 'e') return replay.op[step] === 'c' ? 0 : replay.line[step];
+    }
+    return 0;
+  }
+
+  showPage(file) {
+    let page = this.pages.get(file);
+    if (!page) {
+      page = new Page(this.context, file, (f, line, backwards) => this.toLine(f, line, backwards));
+      this.pages.set(file, page);
+    }
+    if (this.page !== page) {
+      this.page?.node.remove();
+      this.doc.append(page.node);
+      this.page = page;
+      this.fileName.hidden = file === 0;
+      this.fileName.textContent = this.context.data.files[file].name;
+    }
+    return page;
+  }
+
+  // Bring the line into sight; on entering a cell, with the prose above it if both fit; then what it has just shown.
+  reveal(page, number) {
+    const line = page.lines.get(number);
+    if (!line) return;
+    const view = this.doc.getBoundingClientRect();
+    const top = (node) => node.getBoundingClientRect().top - view.top + this.doc.scrollTop;
+    const lineTop = top(line.node);
+    const lineEnd = lineTop + line.node.offsetHeight;
+    const cell = line.node.closest('.cell, .page');
+    let from = lineTop - 0.3 * view.height;
+    let seen = lineTop >= this.doc.scrollTop + 8 && lineEnd <= this.doc.scrollTop + 0.85 * view.height;
+    const entered = cell !== this.cellSeen;
+    this.cellSeen = cell;
+    if (entered) {
+      const prose = cell.previousElementSibling?.classList.contains('prose') ? cell.previousElementSibling : cell;
+      const start = top(prose) - 20;
+      from = lineEnd - start < 0.8 * view.height ? start : lineTop - 0.55 * view.height;
+      seen = false;
+    } else if (page.fresh?.isConnected) {
+      const end = top(page.fresh) + page.fresh.offsetHeight;
+      if (end > this.doc.scrollTop + view.height) {
+        from = Math.min(lineTop - 24, end - view.height + 24);
+        seen = false;
+      }
+    }
+    if (!seen) this.doc.scrollTop = Math.max(0, from);
+  }
+
+  destroy() {
+    this.keyTarget.removeEventListener('keydown', this.keys);
+    cancelAnimationFrame(this.pending);
+    clearTimeout(this.controls.saying);
+    this.root.remove();
+  }
+}
+
+export function mount(parent, data, options = {}) {
+  const player = new Player(parent, data, options);
+  return { go: (step) => player.go(step), step: () => player.wanted, destroy: () => player.destroy() };
+}

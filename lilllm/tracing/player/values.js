@@ -1,0 +1,142 @@
+// A value in full: a small registry of renderers by type, and for `rich` values by view.
+//
+// body(context, id) gives an element, or null where the line of summary() says all there is. `context`: {replay, theme}.
+
+import { count, el, plural } from './element.js';
+import { summary } from './summary.js';
+import { tensorNode } from './tensor.js';
+
+const HUES = 6;
+const LONG = 72; // characters: what is longer gets a body of its own
+const SHOWN = { ' ': '·', '\n': '↵', '\t': '→', '\r': '␍' };
+const INVISIBLE = /[\u0000-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufe00-\ufe0f\ufeff]/u;
+
+// Text of a chip: what cannot be seen is named, in a quieter colour.
+function visible(text) {
+  const parts = [];
+  let plain = '';
+  for (const c of text) {
+    if (!INVISIBLE.test(c)) {
+      plain += c;
+      continue;
+    }
+    if (plain) parts.push(plain);
+    plain = '';
+    parts.push(el('span', { class: 'ws' }, SHOWN[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`));
+  }
+  if (plain) parts.push(plain);
+  return parts.length ? parts : [el('span', { class: 'ws' }, '∅')];
+}
+
+function chip(text, index, title, below) {
+  return el('span', { class: `chip hue${index % HUES}`, role: 'listitem', title }, el('span', { class: 'piece' }, ...visible(text)),
+    below === undefined ? null : el('span', { class: 'id' }, String(below)));
+}
+
+const more = (n) => el('span', { class: 'more' }, `${count(n)} more`);
+
+function chips(head, tail, size, textOf) {
+  const first = size - tail.length;
+  const node = el('div', { class: 'chips', role: 'list' }, ...head.map((item, i) => chip(textOf(item), i, `${i}`)));
+  if (size > head.length + tail.length) node.append(more(size - head.length - tail.length));
+  node.append(...tail.map((item, i) => chip(textOf(item), first + i, `${first + i}`)));
+  return node;
+}
+
+// A part of a larger value: its label, its summary, and its body once it is opened.
+function part(context, label, id) {
+  const line = [el('span', { class: 'label' }, label), el('span', { class: 'one' }, summary(context.replay, id, 90))];
+  if (!hasBody(context, id)) return el('div', { class: 'part' }, ...line);
+  const details = el('details', { class: 'part' }, el('summary', {}, ...line));
+  details.addEventListener('toggle', () => {
+    if (details.open && details.childElementCount === 1) details.append(body(context, id));
+  });
+  return details;
+}
+
+function textBody(context, v) {
+  if (v.text.length <= LONG && !v.text.includes('\n')) return null;
+  const node = el('div', {}, el('pre', { class: 'long', tabindex: 0 }, v.text));
+  const shown = [...v.text].length;
+  if (v.size > shown && v.kind !== 'bytes') node.append(el('div', { class: 'note' }, `the first ${count(shown)} of ${plural(v.size, 'character')}`));
+  else if (v.kind === 'bytes') node.append(el('div', { class: 'note' }, plural(v.size, 'byte')));
+  return node;
+}
+
+function sequenceBody(context, v) {
+  const tail = v.tail ?? [];
+  const all = [...v.head, ...tail];
+  if (!all.length) return null;
+  const values = all.map((id) => context.replay.value(id));
+  if (values.every((x) => x.type === 'text' && x.text.length <= 40)) {
+    return chips(v.head, tail, v.size, (id) => context.replay.value(id).text);
+  }
+  if (values.every((x) => x.type === 'scalar')) {
+    const items = (ids, first) => ids.map((id, i) => el('span', { class: 'item', title: `[${first + i}]` }, context.replay.value(id).text));
+    return el('div', { class: 'items' }, ...items(v.head, 0),
+      v.size > all.length ? more(v.size - all.length) : null, ...items(tail, v.size - tail.length));
+  }
+  const unordered = v.kind.includes('set');
+  const rows = (ids, first) => ids.map((id, i) => part(context, unordered ? '' : String(first + i), id));
+  return el('div', { class: 'parts' }, ...rows(v.head, 0),
+    v.size > all.length ? more(v.size - all.length) : null, ...rows(tail, v.size - tail.length));
+}
+
+function mappingBody(context, v) {
+  const tail = v.tail ?? [];
+  if (!v.head.length) return null;
+  const rows = (pairs) => pairs.map(([key, value]) => part(context, summary(context.replay, key, 32), value));
+  const hidden = v.size - v.head.length - tail.length;
+  return el('div', { class: 'parts' }, ...rows(v.head), hidden > 0 ? more(hidden) : null, ...rows(tail));
+}
+
+function objectBody(context, v) {
+  const head = v.head ?? [];
+  if (!head.length) return v.text.length > LONG ? el('pre', { class: 'long', tabindex: 0 }, v.text) : null;
+  const hidden = (v.size ?? 0) - head.length;
+  return el('div', { class: 'parts' }, ...head.map(([name, id]) => part(context, name, id)), hidden > 0 ? more(hidden) : null);
+}
+
+const VIEWS = {
+  tokens(context, data) {
+    const pieces = Array.isArray(data?.pieces) ? data.pieces.filter((p) => typeof p === 'string') : [];
+    const ids = Array.isArray(data?.ids) ? data.ids : [];
+    if (!pieces.length) return null;
+    return el('div', { class: 'chips with-ids', role: 'list' }, ...pieces.map((piece, i) => chip(piece, i, `${i}`, ids[i])));
+  },
+};
+
+function richBody(context, v) {
+  const view = Object.hasOwn(VIEWS, v.view) ? VIEWS[v.view](context, v.data) : null;
+  return view ?? (v.text.length > LONG ? el('pre', { class: 'long', tabindex: 0 }, v.text) : null);
+}
+
+const BODIES = {
+  scalar: (context, v) => (v.text.length > LONG ? el('pre', { class: 'long', tabindex: 0 }, v.text) : null),
+  text: textBody,
+  seq: sequenceBody,
+  map: mappingBody,
+  object: (context, v) => objectBody(context, { ...v, text: v.text ?? '' }),
+  tensor: (context, v) => tensorNode(v, context.theme),
+  rich: richBody,
+  cut: () => null,
+};
+
+export function body(context, id) {
+  const v = context.replay.value(id);
+  return Object.hasOwn(BODIES, v.type) ? BODIES[v.type](context, v) : null;
+}
+
+// Whether body() would give something, without building it.
+export function hasBody(context, id) {
+  const v = context.replay.value(id);
+  switch (v.type) {
+    case 'scalar': return v.text.length > LONG;
+    case 'text': return v.text.length > LONG || v.text.includes('\n');
+    case 'seq': case 'map': return v.head.length > 0;
+    case 'object': return (v.head ?? []).length > 0 || (v.text ?? '').length > LONG;
+    case 'tensor': return v.shape.length > 0 || !(v.data ?? []).length;
+    case 'rich': return true;
+    default: return false;
+  }
+}

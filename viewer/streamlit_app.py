@@ -1,0 +1,108 @@
+"""The viewer: `streamlit run viewer`. Lists the lectures, opens one, and shows the glossary.
+
+`?trace=NAME&step=N` opens the trace NAME of the list at a step. NAME selects from the list and is never a path.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+from catalogue import Lecture, read_catalogue, root
+from player_component import show_player
+
+from lilllm.tracing.reader import TraceError
+
+st.set_page_config(page_title="lilllm", layout="wide", initial_sidebar_state="collapsed")
+st.html(
+    """<style>
+    .stMainBlockContainer { padding: 4.25rem 1.25rem 0; max-width: 110rem; }
+    .st-key-list { max-width: 62rem; margin: 0 auto; padding-bottom: 4rem; }
+    .st-key-glossary { max-width: 46rem; margin: 0 auto; padding-bottom: 4rem; }
+    </style>"""
+)
+
+
+def _facts(lecture: Lecture) -> str:
+    facts = []
+    if lecture.minutes:
+        facts.append(f"{lecture.minutes} minutes to read")
+    if lecture.seconds:
+        facts.append(f"runs in {lecture.seconds:.0f} s")
+    if lecture.peak_mb:
+        facts.append(f"{lecture.peak_mb / 1000:.1f} GB of memory")
+    return " · ".join(facts)
+
+
+def _card(lecture: Lecture) -> None:
+    with st.container(border=True, key=f"card-{lecture.name}"):
+        number = f"{lecture.number:02d}  " if lecture.number is not None else ""
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        with left:
+            st.markdown(f"#### {number}{_plain(lecture.title)}")
+            if lecture.problem:
+                st.warning(f"The source cannot be read: {lecture.problem}", icon=None)
+            if lecture.summary:
+                st.markdown(lecture.summary)
+            if lecture.build:
+                st.markdown(f"**You will build** {lecture.build}")
+            if facts := _facts(lecture):
+                st.caption(facts)
+        with right:
+            if lecture.trace is None:
+                st.caption("not built yet")
+            else:
+                st.page_link(page, label="Open", query_params={"trace": lecture.name}, width="stretch")
+
+
+def _plain(text: str) -> str:
+    """Text that Streamlit's Markdown shows as it is."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|~>$:<" else c for c in text)
+
+
+def _list(lectures: list[Lecture]) -> None:
+    with st.container(key="list"):
+        st.title("lilllm")
+        st.markdown(
+            "Every component of a language model, built in a notebook and replayed here line by line, value by value."
+        )
+        if not lectures:
+            st.info("There is no lecture and no trace yet. `lilllm lectures build` makes them.")
+        for lecture in lectures:
+            _card(lecture)
+
+
+def lectures_page() -> None:
+    lectures = read_catalogue(root())
+    traces = {lecture.name: lecture for lecture in lectures if lecture.trace}
+    name = st.selectbox(
+        "Lecture",
+        list(traces),
+        index=None,
+        key="trace",
+        bind="query-params",
+        format_func=lambda name: f"{traces[name].number:02d}  {traces[name].title}" if traces[name].number else name,
+        placeholder="Choose a lecture",
+        label_visibility="collapsed",
+        width=420,
+    )
+    if name is None:
+        _list(lectures)
+        return
+    path = traces[name].trace
+    assert path is not None
+    try:
+        show_player(name, path)
+    except (TraceError, OSError) as error:
+        st.error(f"The trace of {_plain(name)} cannot be opened: {_plain(str(error))}.")
+        st.markdown(f"`lilllm lectures build {name[:2]}` makes it again. The other lectures are not affected.")
+
+
+def glossary_page() -> None:
+    with st.container(key="glossary"):
+        st.markdown((root() / "lectures" / "GLOSSARY.md").read_text(encoding="utf-8"))
+
+
+page = st.Page(lectures_page, title="Lectures", default=True, url_path="lectures")
+pages = [page]
+if (root() / "lectures" / "GLOSSARY.md").is_file():
+    pages.append(st.Page(glossary_page, title="Glossary", url_path="glossary"))
+st.navigation(pages, position="top").run()
