@@ -6,6 +6,7 @@ as nested lists. The type is the class with its module, builtins without one.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lilllm.tracing.format import Instance, Mapping, Scalar, Sequence, Text, Value
@@ -41,6 +42,25 @@ def ends(items: list[Any]) -> tuple[list[Any], list[Any]]:
     return (items, []) if len(items) <= first + last else (items[:first], items[-last:])
 
 
+def _left_out(item: Any) -> int:
+    """How many elements ``item`` stands for, where ``export_edtrace`` left some out; else 0."""
+    found = re.fullmatch(r"\.\.\. (\d{1,15}) more \.\.\.", item["contents"]) if _is_gap(item) else None
+    return int(found[1]) if found else 0
+
+
+def _is_gap(item: Any) -> bool:
+    return is_typed(item) and item["type"] == "..." and isinstance(item["contents"], str)
+
+
+def _ends(items: list[Any]) -> tuple[tuple[list[Any], list[Any]], int]:
+    """As ``ends``, at the gap where there is one already; and how many more there were than ``items``."""
+    first = limits.ELEMENTS[0]
+    for at, item in enumerate(items[: first + 1]):
+        if left := _left_out(item):
+            return (items[:at], items[at + 1 :][-limits.ELEMENTS[1] :]), left - 1
+    return ends(items), 0
+
+
 def value(raw: Any, values: Interner, nesting: int = 0) -> int:
     """The number of the value ``raw``; anything at all is some value."""
     typed = is_typed(raw)
@@ -55,8 +75,9 @@ def value(raw: Any, values: Interner, nesting: int = 0) -> int:
             if result is not None:
                 return values.add(result)
     if isinstance(contents, list):
-        head, tail = ([value(item, values, nesting + 1) for item in part] for part in ends(contents))
-        return values.add(Sequence(kind=kind or "list", size=len(contents), head=head, tail=tail))
+        parts, more = _ends(contents)
+        head, tail = ([value(item, values, nesting + 1) for item in part] for part in parts)
+        return values.add(Sequence(kind=kind or "list", size=len(contents) + more, head=head, tail=tail))
     if isinstance(contents, dict):
         return values.add(_pairs(kind or "dict", contents, values, nesting))
     return values.add(_leaf(kind, contents))

@@ -87,7 +87,8 @@ class Pictures:
         if found is None:
             missing = {"kind": kind, "name": name[:2_000]}
             return Output(name="display", mime=MISSING_MIME, data=msgspec.json.encode(missing).decode())
-        return Output(name="display", mime=found[0], data=found[1], alt=name[: limits.NAME], width=width)
+        alt = "" if name.startswith("data:") else name[: limits.NAME]
+        return Output(name="display", mime=found[0], data=found[1], alt=alt, width=width)
 
     @property
     def missing(self) -> int:
