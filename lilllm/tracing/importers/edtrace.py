@@ -32,7 +32,7 @@ from lilllm.tracing.reader import Trace, TraceError
 _STREAMS: tuple[Literal["stdout", "stderr"], ...] = ("stdout", "stderr")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Element:
     """A frame of their stack. ``entry``: the line is a ``def``, that of a call and not of a statement in the frame."""
 
@@ -57,14 +57,17 @@ def import_edtrace(document: dict[str, Any], *, name: str = "", beside: Beside |
         raise TraceError("an edtrace file holds `files` (an object) and `steps` (a list)")
     if not steps:
         raise TraceError("this edtrace file has no steps")
-    stacks = [_stack(raw, number) for number, raw in enumerate(steps)]
+    known: dict[Element, Element] = {}
+    stacks = [_stack(raw, number, known) for number, raw in enumerate(steps)]
     importer = _Importer(files, stacks, name=name, beside=beside)
-    for stack, raw in zip(stacks, steps, strict=True):
-        importer.step(stack, raw)
+    for number, stack in enumerate(stacks):
+        importer.step(stack, steps[number])
+        steps[number] = None  # read: a large file would otherwise be in memory twice
     return importer.finish()
 
 
-def _stack(raw: Any, number: int) -> list[Element]:
+def _stack(raw: Any, number: int, known: dict[Element, Element]) -> list[Element]:
+    """The frames of a step; the same frame at the same line is one object, also over steps."""
     elements = raw.get("stack") if isinstance(raw, dict) else None
     if not isinstance(elements, list) or not elements:
         raise TraceError(f"step {number} has no stack")
@@ -77,7 +80,8 @@ def _stack(raw: Any, number: int) -> list[Element]:
         if not isinstance(path, str) or not isinstance(function, str) or type(line) is not int or line < 1:
             raise TraceError(f"step {number}: a frame needs a `path`, a `function_name` and a `line_number` from 1")
         code = fields.get("code")
-        stack.append(Element(path, function, line, code if isinstance(code, str) else ""))
+        found = Element(path, function, line, code if isinstance(code, str) else "")
+        stack.append(known.setdefault(found, found))
     return stack
 
 

@@ -17,7 +17,7 @@ import msgspec
 from lilllm.tracing.reader import TraceError
 
 MAX_BYTES = 32_000_000
-MAX_COST = 180_000_000  # bytes
+MAX_COST = 150_000_000  # bytes
 
 # What one sign can at most stand for in memory (CPython 3.11, 64 bit): a dict with a first entry, a list, a key's
 # entry, and an element with its slot. Signs inside strings are counted too: an estimate from above.
@@ -53,17 +53,31 @@ def parse(data: bytes) -> Any:
         try:
             return msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return msgspec.json.decode(_STRANGE.sub(_plain, data))
+            return msgspec.json.decode(_made_plain(data))
     except RecursionError:
         raise TraceError("the JSON is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TraceError(f"not JSON: {str(error)[:200]}") from None
 
 
-def _plain(match: re.Match[bytes]) -> bytes:
+def _made_plain(data: bytes) -> bytearray:
+    """``data`` as strict JSON; piece by piece, since a substitution keeps all pieces until its end."""
+    plain, start = bytearray(), 0
+    for match in _STRANGE.finditer(data):
+        token = _plain(match)
+        if token is not None:
+            plain += data[start : match.start()]
+            plain += token
+            start = match.end()
+    plain += data[start:]
+    return plain
+
+
+def _plain(match: re.Match[bytes]) -> bytes | None:
+    """What to write instead; None for what may stay."""
     token = match[0]
     if token.startswith(b'"'):
-        return _SURROGATE.sub(_escaped, token) if b"\\u" in token else token
+        return _SURROGATE.sub(_escaped, token) if b"\\u" in token else None
     return _WORDS.get(token) or b'"%b... (%d digits)"' % (token[:40], len(token))
 
 
