@@ -119,11 +119,11 @@ class BertNormalizer(_Component, frozen=True, tag="BertNormalizer"):
 
 
 def _clean(character: str) -> str:
-    if character in "\t\n\r" or WHITE_SPACE.match(character):
+    if character in "\t\n\r":
         return " "
     if character == "\ufffd" or unicodedata.category(character) in ("Cc", "Cf", "Co"):
-        return ""
-    return character
+        return ""  # also U+000B, U+000C and U+0085, which are white space to others
+    return " " if WHITE_SPACE.match(character) else character
 
 
 class Sequence(_Component, frozen=True, tag="Sequence"):

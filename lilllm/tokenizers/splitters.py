@@ -101,9 +101,19 @@ class Sequence(_Component, frozen=True, tag="Sequence"):
     def split(self, text: str, first: bool = True) -> list[str]:
         words = [text] if text else []
         for splitter in self.pretokenizers:
-            # Only the first word can stand at the start of the input.
+            # Only the first word can stand at the start of the input, and only if nothing before it was dropped.
+            first = first and bool(words) and text.startswith(words[0])
             words = [w for i, word in enumerate(words) for w in splitter.split(word, first and i == 0)]
         return words
+
+
+def check_start(normalizer: object | None, splitter: Splitter | None) -> None:
+    """ValueError for ``prepend_scheme="first"`` behind a normalizer: whether that still is the start would be a guess."""
+    parts = splitter.pretokenizers if isinstance(splitter, Sequence) else [splitter]
+    if normalizer is not None and any(isinstance(p, Metaspace) and p.prepend_scheme == "first" for p in parts):
+        raise ValueError(
+            'Metaspace with prepend_scheme "first" behind a normalizer is not supported; use "always" or "never"'
+        )
 
 
 Splitter = WhitespaceSplit | Whitespace | BertPreTokenizer | Metaspace | Sequence

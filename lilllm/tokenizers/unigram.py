@@ -23,7 +23,7 @@ from lilllm.tokenizers import decoders
 from lilllm.tokenizers.decoders import BYTE_TOKEN, Decoder, join
 from lilllm.tokenizers.normalizers import Normalizer
 from lilllm.tokenizers.protocol import AllowedSpecial
-from lilllm.tokenizers.splitters import BLANK, Metaspace, Splitter
+from lilllm.tokenizers.splitters import BLANK, Metaspace, Splitter, check_start
 from lilllm.tokenizers.unigram_search import Cut, n_best, sample, viterbi
 from lilllm.tokenizers.vocabulary import Vocabulary
 
@@ -85,6 +85,7 @@ class UnigramTokenizer:
             raise ValueError(f"the score of piece {bad[0]!r} is not a finite number")
         self.vocabulary = Vocabulary(ids, special_tokens)
         self.unk_token, self.byte_fallback = unk_token, byte_fallback
+        check_start(normalizer, splitter)
         self.normalizer, self.splitter, self.decoder = normalizer, splitter, decoder
         hidden = {unk_token, *self.vocabulary.special, *(BYTE_TOKENS if byte_fallback else ())}
         self.scores = {piece: score for piece, score in self.vocab if piece not in hidden}
@@ -112,8 +113,8 @@ class UnigramTokenizer:
     ) -> UnigramTokenizer:
         """Learn pieces by EM and pruning; see ``unigram_train.train_unigram`` for the last arguments.
 
-        The ids: ``unk_token``, the 256 bytes with ``byte_fallback``, pieces by probability, the special tokens (last, so
-        that the model part of a tokenizer.json does not hold them and cannot find them in a text).
+        The ids: ``unk_token``, the 256 bytes with ``byte_fallback``, pieces by probability, the special tokens (last,
+        so that the model part of a tokenizer.json does not hold them and cannot find them in a text).
         """
         from lilllm.tokenizers.unigram_train import train_unigram, training_runs
         from lilllm.tokenizers.word import count_words

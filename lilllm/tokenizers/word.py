@@ -13,7 +13,7 @@ from pathlib import Path
 from lilllm.tokenizers.decoders import Decoder, join
 from lilllm.tokenizers.normalizers import Normalizer
 from lilllm.tokenizers.protocol import AllowedSpecial
-from lilllm.tokenizers.splitters import Splitter, Whitespace
+from lilllm.tokenizers.splitters import Splitter, Whitespace, check_start
 from lilllm.tokenizers.vocabulary import Vocabulary, first_ids, training_texts
 
 UNK = "[UNK]"
@@ -61,6 +61,7 @@ class WordTokenizer:
         if unk_token not in self.vocabulary.ids:
             raise ValueError(f"unk_token {unk_token!r} is not in the vocabulary; add it to special_tokens")
         self.unk_token = unk_token
+        check_start(normalizer, splitter)
         self.normalizer, self.splitter, self.decoder = normalizer, splitter, decoder
 
     @classmethod

@@ -18,7 +18,7 @@ from lilllm.tokenizers.decoders import Decoder, join
 from lilllm.tokenizers.decoders import WordPiece as WordPieceDecoder
 from lilllm.tokenizers.normalizers import Normalizer
 from lilllm.tokenizers.protocol import AllowedSpecial
-from lilllm.tokenizers.splitters import BertPreTokenizer, Splitter
+from lilllm.tokenizers.splitters import BertPreTokenizer, Splitter, check_start
 from lilllm.tokenizers.vocabulary import Vocabulary
 
 UNK = "[UNK]"
@@ -58,6 +58,7 @@ class WordPieceTokenizer:
         if unk_token not in self.vocabulary.ids:
             raise ValueError(f"unk_token {unk_token!r} is not in the vocabulary; add it to special_tokens")
         self.unk_token, self.prefix, self.max_word_length = unk_token, prefix, max_word_length
+        check_start(normalizer, splitter)
         self.normalizer, self.splitter, self.decoder = normalizer, splitter, decoder
         self._longest = max(map(len, self.vocabulary.ordinary), default=0)
 

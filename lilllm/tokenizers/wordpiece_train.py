@@ -101,7 +101,8 @@ def train_pieces(
 
     A merge of a and b changes f(a), f(b) and with them the score of every pair that has a or b: those are scored
     again and put on a heap; entries whose score is no longer the pair's are skipped when they come up. Python divides
-    integers with one rounding, so equal fractions are equal floats, and ties go to the smaller pair as in the reference.
+    integers with one rounding, so equal fractions are equal floats, and ties go to the smaller pair as in the
+    reference.
 
     Args:
         counts: how often each word occurs.
