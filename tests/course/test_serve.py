@@ -45,6 +45,22 @@ def test_a_busy_port_moves_on(host: str) -> None:
             free_port(busy, tries=1)
 
 
+def test_a_port_is_busy_where_someone_answers_even_if_the_system_would_share_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with listening() as held:  # as on macOS, where a listener on every address leaves loopback to others
+        busy = held.getsockname()[1]
+        monkeypatch.setattr("lilllm.course.server.socket.socket", Sharing)
+        assert free_port(busy) > busy
+
+
+class Sharing(socket.socket):
+    """A socket of a system that lets two listen on one port."""
+
+    def bind(self, address: object) -> None:
+        """Allow it."""
+
+
 def test_a_free_port_is_taken_as_asked_and_one_promised_to_another_is_not() -> None:
     port = free_port(20000)
     assert free_port(port) == port

@@ -263,6 +263,9 @@ def test_folders_that_may_not_be_a_working_copy(clone: Path, tmp_path: Path) -> 
     for folder in [*bad, tmp_path / "letter.txt", tmp_path / "home", clone / "my-course" / ".." / "lectures"]:
         with pytest.raises(WorkspaceError, match="name a new folder"):
             Workspace(clone, folder)
+    for folder in (clone, tmp_path, Path("/")):
+        with pytest.raises(WorkspaceError, match="holds the repository itself"):
+            Workspace(clone, folder)
     (tmp_path / "link").symlink_to(clone / "lectures")
     with pytest.raises(WorkspaceError, match="inside lectures/"):
         Workspace(clone, tmp_path / "link")
