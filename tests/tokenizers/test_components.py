@@ -10,7 +10,7 @@ from tokenizers import normalizers as hf_normalizers
 from tokenizers import pre_tokenizers as hf_splitters
 
 from lilllm.tokenizers import decoders, normalizers, splitters
-from unicode_text import MANY_SCRIPTS, STABLE, texts
+from tests.tokenizers.unicode_text import MANY_SCRIPTS, STABLE, texts
 
 NORMALIZERS = [
     (normalizers.NFC(), hf_normalizers.NFC()),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilllm.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer, compression_ratio, fertility
-from unicode_text import MANY_SCRIPTS
+from tests.tokenizers.unicode_text import MANY_SCRIPTS
 
 unicode_text = st.text(st.characters(exclude_categories=["Cs"]))
 
