@@ -1,0 +1,1 @@
+"""The exercises: a folder a topic, a module an exercise, each with one ``EXERCISE`` (see `lilllm.course.exercise`)."""

@@ -1,0 +1,137 @@
+"""Every exercise is proved: right functions pass, wrong ones are rejected with the message meant for them."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from lilllm.course import check, exercise_names
+from lilllm.course.check import find
+from lilllm.course.exercise import Exercise, Mistake
+
+NAMES = exercise_names()
+RIGHT = [(name, function) for name in NAMES for function in (find(name).solution, *find(name).also_right)]
+WRONG = [(name, mistake) for name in NAMES for mistake in find(name).mistakes]
+
+
+def label(value: object) -> str:
+    return getattr(getattr(value, "wrong", value), "__name__", str(value))
+
+
+def test_the_exercises_of_the_lectures_are_found() -> None:
+    assert set(NAMES) >= {
+        f"tokenizers.{name}" for name in ("bpe_encode", "bpe_merge", "compression", "utf8", "viterbi", "wordpiece")
+    }
+
+
+@pytest.mark.parametrize(("name", "function"), RIGHT, ids=label)
+def test_every_right_function_passes(name: str, function: object) -> None:
+    report = check(name, function)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize(("name", "mistake"), WRONG, ids=label)
+def test_every_wrong_function_is_told_its_mistake(name: str, mistake: Mistake) -> None:
+    report = check(name, mistake.wrong)
+    assert not report.passed
+    assert mistake.message in report.verdict.message, str(report)
+    assert report.verdict.case is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_exercise_is_complete(name: str) -> None:
+    exercise = find(name)
+    assert len(exercise.also_right) >= 2
+    assert len(exercise.mistakes) >= 3
+    assert len(exercise.hints) >= 2
+    assert len(list(exercise.cases())) >= 5
+    assert len({mistake.message for mistake in exercise.mistakes}) == len(exercise.mistakes)
+    for mistake in exercise.mistakes:
+        assert mistake.message.endswith((".", "?"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_call_names_the_parameters_of_the_solution(name: str) -> None:
+    exercise = find(name)
+    parameters = exercise.call.split("(", 1)[1].rstrip(")").split(", ")
+    assert parameters == list(inspect.signature(exercise.solution).parameters)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cases_are_the_same_at_every_run_and_begin_small(name: str) -> None:
+    exercise: Exercise = find(name)
+    cases = list(exercise.cases())
+    assert cases == list(exercise.cases())
+    assert len(repr(cases[0].arguments)) <= len(repr(cases[-1].arguments))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_properties_hold_of_every_right_answer(name: str) -> None:
+    exercise = find(name)
+    for case in exercise.cases():
+        for rule in exercise.properties:
+            assert rule.holds(case.arguments, case.expected), rule.message
+
+
+# The same mistakes, written as another reader would: they must be told the same.
+
+
+def merge_by_zip(ids, pair, new_id):
+    return [new_id if two == pair else two[0] for two in zip(ids, ids[1:], strict=False)]
+
+
+def merge_with_index(ids, pair, new_id):
+    out, i = [], 0
+    while i < len(ids) - 1:
+        found = ids[i] == pair[0] and ids[i + 1] == pair[1]
+        out += [new_id] if found else [ids[i]]
+        i += 1 + found
+    return out
+
+
+def encode_by_longest_match(word, merges):
+    tokens = sorted((a + b for a, b in merges), key=len, reverse=True)
+    out = []
+    while word:
+        token = next((token for token in tokens if word.startswith(token)), word[0])
+        out, word = [*out, token], word[len(token) :]
+    return out
+
+
+def viterbi_by_longest_match(text, log_prob):
+    out = []
+    while text:
+        size = next(size for size in range(len(text), 0, -1) if text[:size] in log_prob)
+        out.append(text[:size])
+        text = text[size:]
+    return out
+
+
+def ratio_by_mean(texts, encode):
+    ratios = [len(bytes(text, "utf8")) / len(encode(text)) for text in texts]
+    return sum(ratios) / len(ratios)
+
+
+def utf8_by_hex(code_point):
+    digits = f"{code_point:x}"
+    return bytes.fromhex("0" * (len(digits) % 2) + digits)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words"),
+    [
+        ("bpe_merge", merge_with_index, "your loop ends one step too early"),
+        ("bpe_encode", encode_by_longest_match, "You take the longest token that fits"),
+        ("viterbi", viterbi_by_longest_match, "You take the longest piece at each place"),
+        ("compression", ratio_by_mean, "You average the ratios"),
+        ("utf8", utf8_by_hex, "These are the bytes of the number itself"),
+        (
+            "bpe_merge",
+            merge_by_zip,
+            "does not give the text that was there",
+        ),  # two mistakes at once: the property speaks
+    ],
+)
+def test_a_mistake_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
+    assert words in check(f"tokenizers.{name}", function).verdict.message
