@@ -51,7 +51,7 @@ def is_stub(function: Function) -> bool:
 def _unusable(exercise: Exercise, function: Any, case: Case) -> str:
     """Why ``function`` cannot be called as the exercise calls it; empty if it can."""
     if not callable(function):
-        return f"This is of type {type(function).__name__}, not a function: hand over the function itself, without calling it."
+        return f"This is of type {type(function).__name__}, not a function: hand over the function, without calling it."
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

@@ -43,7 +43,7 @@ EXERCISE = Exercise(
     mistakes=(
         Mistake(plus_two, "You add two."),
         Mistake(lambda x: x, "You return x."),
-        Mistake(lambda x: -x, "Minus."),
+        Mistake(lambda x: -x, "No."),
     ),
     cases=lambda: [Case((1,), 2), Case((2,), 4), Case((5,), 10)],
     properties=(Property(lambda arguments, answer: answer % 2 == 0, "Twice a number is even."),),
@@ -121,7 +121,7 @@ def test_without_a_known_mistake_or_broken_property_the_example_speaks() -> None
     [
         (lambda x: print(x), "returns None: is a `return` missing"),
         (lambda x: (yield x), "is a generator, because it has a `yield`"),
-        (lambda x: str(2 * x), "should be a int, and yours is a str"),
+        (lambda x: str(2 * x), "should be of type int, and yours is of type str"),
     ],
 )
 def test_mistakes_that_any_function_can_have(function: object, words: str) -> None:
@@ -291,12 +291,12 @@ def test_huge_answers_and_prints_are_cut() -> None:
 
     text = str(report(loud))
     assert len(text) < 5_000
-    assert "should be a int" in text
+    assert "should be of type int" in text
     assert len(run(loud, (1,), 5).printed) < PRINTED + 50
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(3, "This is a int, not a function"), (lambda: 1, "is called as double(x): give it")]
+    ("value", "told"), [(3, "This is of type int, not a function"), (lambda: 1, "is called as double(x): give it")]
 )
 def test_what_cannot_be_called_as_the_exercise_calls_it(value: object, told: str) -> None:
     found = report(value)
@@ -314,7 +314,7 @@ def test_an_answer_that_cannot_be_compared_or_shown() -> None:
 
         __hash__ = None
 
-    assert "should be a int, and yours is a Hostile" in str(report(lambda x: Hostile()))
+    assert "should be of type int, and yours is of type Hostile" in str(report(lambda x: Hostile()))
 
 
 # ------------------------------------------------------------------------------------------------------- bad input
@@ -358,5 +358,5 @@ def test_same(got: object, expected: object, equal: bool) -> None:
 
 def test_short_keeps_its_length() -> None:
     assert len(short("x" * 10**6)) <= 200
-    assert len(short([["x" * 1000] * 1000] * 1000)) < 5_000
+    assert len(short([["x" * 1000] * 1000] * 1000)) <= 600
     assert short(b"\xf0\x9f") == r"b'\xf0\x9f'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import pairwise
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_properties_hold_of_every_right_answer(name: str) -> None:
 
 
 def merge_by_zip(ids, pair, new_id):
-    return [new_id if two == pair else two[0] for two in zip(ids, ids[1:], strict=False)]
+    return [new_id if two == pair else two[0] for two in pairwise(ids)]
 
 
 def merge_with_index(ids, pair, new_id):
@@ -130,7 +131,7 @@ def utf8_by_hex(code_point):
             "bpe_merge",
             merge_by_zip,
             "does not give the text that was there",
-        ),  # two mistakes at once: the property speaks
+        ),  # two mistakes: the property speaks
     ],
 )
 def test_a_mistake_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
