@@ -53,7 +53,7 @@ def test_links_lead_to_files(text: str) -> None:
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
 def test_commands_and_make_targets_exist(text: str) -> None:
-    commands = re.findall(r"\blilllm ((?:%s)(?: [a-z]+)?)" % "|".join(SUBCOMMANDS), text)
+    commands = re.findall(rf"\blilllm ((?:{'|'.join(SUBCOMMANDS)})(?: [a-z]+)?)", text)
     assert commands
     for line in commands:
         command: click.Command | None = cli
