@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from lilllm.tracing.format import VERSION, AnyRecord, Blob, End, Head, Output, Steps, Value, Vals
+from lilllm.tracing.format import VERSION, AnyRecord, Blob, End, Head, Output, Steps, Vals, Value
 from lilllm.tracing.verify import Verify
 
 
@@ -29,11 +29,20 @@ class TraceError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What opening a trace may cost. Bytes throughout; a recorded trace has at most 20 MB unpacked by default."""
+    """What opening a trace may cost. Bytes throughout; a recorded trace has at most 20 MB unpacked by default.
+
+    ``objects``: what it becomes in memory, estimated from its signs. Text of 7 MB can hold a million empty lists, which
+    take 150 MB; at this limit the process stays under 300 MB, whatever the file.
+    """
 
     packed: int = 64_000_000
     unpacked: int = 64_000_000
     line: int = 8_000_000
+    objects: int = 140_000_000
+
+
+# Bytes in memory for a list or object, for half a string (its keys are not kept), for an element.
+_COST = {b"[": 60, b"{": 60, b'"': 13, b",": 24}
 
 
 @dataclass(kw_only=True)
@@ -182,7 +191,7 @@ def _lines(packed: bytes, limits: Limits) -> Iterator[tuple[bytes, bool]]:
     """The lines, and whether each is whole; unpacked a mebibyte at a time. A stream that breaks off ends the lines."""
     stream = zlib.decompressobj(wbits=31)
     rest = b""
-    total = 0
+    total = objects = 0
     data = packed
     while data and not stream.eof:
         try:
@@ -193,6 +202,9 @@ def _lines(packed: bytes, limits: Limits) -> Iterator[tuple[bytes, bool]]:
         total += len(piece)
         if total > limits.unpacked:
             raise TraceError(f"it unpacks to more than {limits.unpacked:,} bytes")
+        objects += sum(cost * piece.count(sign) for sign, cost in _COST.items())
+        if objects > limits.objects:
+            raise TraceError("it holds more values than fit into memory; record fewer steps or smaller values")
         *lines, rest = (rest + piece).split(b"\n") if b"\n" in piece else [rest + piece]
         for line in lines:
             yield line, True

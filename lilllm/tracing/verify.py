@@ -28,8 +28,9 @@ from lilllm.tracing.format import (
     Sequence,
     Steps,
     Tensor,
-    Value,
+    Text,
     Vals,
+    Value,
 )
 
 OPS = frozenset("lcrysxfe")
@@ -91,7 +92,7 @@ class Verify:
         for number, value in enumerate(record.items, start=self._values):
             if any(not 0 <= ref < number for ref in references(value)):
                 return f"value {number} refers to one that is not before it"
-            problem = _check_tensor(value) if isinstance(value, Tensor) else ""
+            problem = _check_tensor(value) if isinstance(value, Tensor) else _check_size(value)
             if isinstance(value, Rich) and _nesting(value.data) > MAX_RICH_NESTING:
                 problem = f"nested more than {MAX_RICH_NESTING} deep"
             if problem:
@@ -187,6 +188,12 @@ def references(value: Value) -> list[int]:
     if isinstance(value, Mapping):
         return [ref for pair in (*value.head, *value.tail) for ref in pair]
     return [ref for _, ref in value.head] if isinstance(value, Instance) else []
+
+
+def _check_size(value: Value) -> str:
+    given = len(value.head) + len(value.tail) if isinstance(value, Sequence | Mapping) else 0
+    size = value.size if isinstance(value, Sequence | Mapping | Text | Instance) else 0
+    return "its size is less than what is given of it" if size < given or size < 0 else ""
 
 
 def _check_tensor(tensor: Tensor) -> str:
