@@ -15,20 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lilllm.tokenizers.bpe import BPETokenizer
+    from lilllm.tokenizers.bpe_train import merge, pair_counts, train_bpe, train_naive
     from lilllm.tokenizers.byte import ByteTokenizer
     from lilllm.tokenizers.char import CharTokenizer
     from lilllm.tokenizers.hf_json import load
     from lilllm.tokenizers.measure import compression_ratio, fertility
+    from lilllm.tokenizers.pretokenize import GPT2_PATTERN, GPT4_PATTERN, pretokens
     from lilllm.tokenizers.protocol import AllowedSpecial, Tokenizer
     from lilllm.tokenizers.unigram import UnigramTokenizer
     from lilllm.tokenizers.word import WordTokenizer
     from lilllm.tokenizers.wordpiece import WordPieceTokenizer
+
 
 _HOME = {
     "AllowedSpecial": "protocol",
     "BPETokenizer": "bpe",
     "ByteTokenizer": "byte",
     "CharTokenizer": "char",
+    "GPT2_PATTERN": "pretokenize",
+    "GPT4_PATTERN": "pretokenize",
     "Tokenizer": "protocol",
     "UnigramTokenizer": "unigram",
     "WordPieceTokenizer": "wordpiece",
@@ -36,9 +41,16 @@ _HOME = {
     "compression_ratio": "measure",
     "fertility": "measure",
     "load": "hf_json",
+    "merge": "bpe_train",
+    "pair_counts": "bpe_train",
+    "pretokens": "pretokenize",
+    "train_bpe": "bpe_train",
+    "train_naive": "bpe_train",
 }
 
 __all__ = [
+    "GPT2_PATTERN",
+    "GPT4_PATTERN",
     "AllowedSpecial",
     "BPETokenizer",
     "ByteTokenizer",
@@ -50,6 +62,11 @@ __all__ = [
     "compression_ratio",
     "fertility",
     "load",
+    "merge",
+    "pair_counts",
+    "pretokens",
+    "train_bpe",
+    "train_naive",
 ]
 
 

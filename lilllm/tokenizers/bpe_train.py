@@ -6,24 +6,31 @@
 Read in order:  pair_counts, merge (one round, on a list of ids)
                 train_naive (the rounds, as above)
                 train_bpe (each distinct pre-token once, counts kept up to date, a heap)
-Ties:           "greater" takes the greater pair of byte strings, as GPT-2-style trainers do; "smaller" takes the smaller
-                pair of ids with bytes in GPT-2's order, as Hugging Face's does
+Ties:           "greater" takes the greater pair of byte strings, as GPT-2-style trainers do; "smaller" takes the
+                smaller pair of ids with bytes in GPT-2's order, as Hugging Face's does
 Source:         Gage 1994, "A New Algorithm for Data Compression"; Sennrich, Haddow & Birch 2016, arXiv:1508.07909
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
+from itertools import pairwise
 from operator import add
-from typing import Literal
+from typing import Literal, TypeVar
+
+from tqdm import tqdm
 
 from lilllm.tokenizers.byte_chars import BYTE_ORDER
 from lilllm.tokenizers.pretokenize import GPT2_PATTERN, pretokens
 
 Tie = Literal["greater", "smaller"]
 Pair = tuple[int, int]
+T = TypeVar("T")
+
+MAX_TOKENS = sys.maxunicode + 1  # the trainer writes a token as one character
 
 
 def pair_counts(ids: Sequence[int]) -> Counter[Pair]:
@@ -32,10 +39,10 @@ def pair_counts(ids: Sequence[int]) -> Counter[Pair]:
     >>> pair_counts([1, 2, 1, 2, 3])
     Counter({(1, 2): 2, (2, 1): 1, (2, 3): 1})
     """
-    return Counter(zip(ids, ids[1:], strict=False))
+    return Counter(pairwise(ids))
 
 
-def merge(ids: Sequence[int], pair: Pair, new_id: int) -> list[int]:
+def merge(ids: Sequence[T], pair: tuple[T, T], new_id: T) -> list[T]:
     """Write every ``pair`` in ``ids`` as ``new_id``, from the left, without overlaps.
 
     >>> merge([1, 2, 1, 2, 3], (1, 2), 4)
@@ -63,6 +70,8 @@ def check_training(vocab_size: int, n_special: int, tie: str) -> int:
     """
     if tie not in ("greater", "smaller"):
         raise ValueError(f"tie={tie!r}: allowed are 'greater' (GPT-2 style) and 'smaller' (Hugging Face)")
+    if vocab_size > MAX_TOKENS:
+        raise ValueError(f"vocab_size={vocab_size} is too large: at most {MAX_TOKENS}")
     if vocab_size < 256 + n_special:
         raise ValueError(
             f"vocab_size={vocab_size} is too small: 256 bytes and {n_special} special tokens need at least "
@@ -102,18 +111,23 @@ def train_naive(
     return merges
 
 
-def train_bpe(counts: Mapping[str, int], *, n_merges: int, tie: Tie = "greater") -> list[tuple[bytes, bytes]]:
+def train_bpe(
+    counts: Mapping[str, int], *, n_merges: int, tie: Tie = "greater", progress: bool = False
+) -> list[tuple[bytes, bytes]]:
     """Merges from counted pre-tokens: those of `train_naive` on the text that they were counted in.
 
-    Each distinct pre-token is kept once, as a string with one character a token (character number = id), so that Python's
-    own `split` finds the pairs and `join` writes the merge. A merge visits only the pre-tokens that may hold the pair, and
-    changes only the counts of its neighbours. The heap may name old counts: an entry is believed when its count is true,
-    else put back with the true one, which is safe because a pair's count only falls after the round that made it.
+    Each distinct pre-token is kept once, as a string with one character a token (character number = id), so that
+    Python's own `split` finds the pairs and `join` writes the merge. A merge visits only the pre-tokens that may hold
+    the pair, and changes only the counts of its neighbours. The heap may name old counts: an entry is believed when its
+    count is true, else put back with the true one, which is safe because a count only falls after the round that made
+    the pair.
 
     Args:
         counts: how often each pre-token occurs.
         n_merges: at most; fewer come back where no pair is left.
+        progress: show a bar.
     """
+    check_training(256, 0, tie)
     order = tuple(range(256)) if tie == "greater" else BYTE_ORDER
     token = [bytes([byte]) for byte in order]
     # Text as UTF-8, each byte as the character whose number is its id.
@@ -134,6 +148,7 @@ def train_bpe(counts: Mapping[str, int], *, n_merges: int, tie: Tie = "greater")
     heap = [entry(pair) for pair in count]
     heapify(heap)
     merges: list[tuple[bytes, bytes]] = []
+    bar = tqdm(total=n_merges, desc="merges", unit=" merges", disable=not progress)
     while len(merges) < n_merges and heap:
         negative, _, pair = heap[0]
         if count[pair] != -negative:
@@ -143,7 +158,7 @@ def train_bpe(counts: Mapping[str, int], *, n_merges: int, tie: Tie = "greater")
                 heappop(heap)
             continue
         heappop(heap)
-        first, second = pair
+        first, second = tuple(pair)
         new = chr(len(token))
         merges.append((token[ord(first)], token[ord(second)]))
         token.append(token[ord(first)] + token[ord(second)])
@@ -154,6 +169,8 @@ def train_bpe(counts: Mapping[str, int], *, n_merges: int, tie: Tie = "greater")
             count[made] = sum(map(freq.__getitem__, found))
             heappush(heap, entry(made))
         where.update(fresh)
+        bar.update()
+    bar.close()
     return merges
 
 
@@ -166,8 +183,8 @@ def _descending(token: bytes) -> str:
 def _merge_words(
     words: list[str], freq: list[int], found: list[int], pair: str, new: str, count: dict[str, int]
 ) -> dict[str, list[int]]:
-    """Merge ``pair`` in the words ``found``, lower the counts it takes from its neighbours, and return the pairs made."""
-    first, second = pair
+    """Merge ``pair`` in the words ``found``, lower the counts of the pairs that this undoes, return the pairs made."""
+    first, second = tuple(pair)
     fresh: defaultdict[str, list[int]] = defaultdict(list)
     for index in found:
         parts = words[index].split(pair)
