@@ -8,6 +8,7 @@ it by environment, since other users of the machine can read command lines.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import secrets
 import signal
@@ -16,9 +17,11 @@ import threading
 import time
 import webbrowser
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from lilllm.course.notebook import write_whole
 from lilllm.course.running import Child, Record, Running
 from lilllm.course.server import LOOPBACK, Server, ServerError, free_port, stop_all
 from lilllm.course.workspace import Workspace
@@ -38,15 +41,26 @@ def lab_server(workspace: Workspace, port: int, token: str) -> Server:
     command = [sys.executable, "-P", "-m", "jupyterlab", "--no-browser"]  # -P: a learner's json.py is not Python's
     command += [f"--ServerApp.ip={LOOPBACK}", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += [f"--ServerApp.root_dir={workspace.folder}"]
-    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command += ["--LabApp.extension_manager=readonly"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command += ["--ServerApp.allow_root=True"]  # containers; it listens on loopback and wants a token
     env = dict(os.environ, JUPYTER_TOKEN=token, JUPYTER_PREFER_ENV_PATH="1", PYTHONUNBUFFERED="1")
+    env["JUPYTER_CONFIG_PATH"] = os.pathsep.join(
+        [str(_lab_settings(workspace)), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    )
     log = workspace.state / "lab.log"
     return Server(
         "JupyterLab", command, port=port, health="/api/status", token=token, log=log, cwd=workspace.folder, env=env
     )
+
+
+def _lab_settings(workspace: Workspace) -> Path:
+    """A folder of settings for this lab alone: it does not ask whether to fetch news."""
+    folder = workspace.state / "jupyter"
+    settings = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    write_whole(folder / "labconfig" / "page_config.json", json.dumps(settings).encode())
+    return folder
 
 
 def viewer_server(workspace: Workspace, port: int) -> Server:

@@ -305,7 +305,9 @@ def test_start_serves_both_on_loopback_with_this_python_and_ctrl_c_stops_everyth
 ) -> None:
     first = start()
     up = first.wait_until_up()
-    assert "JupyterLab" in fetch(up["Notebooks"])
+    lab = fetch(up["Notebooks"])
+    assert "JupyterLab" in lab
+    assert "apputils-extension:announcements" in lab.partition("disabledExtensions")[2]  # it asks nothing about news
     assert "01_one.ipynb" in up["Notebooks"]
     assert "Streamlit" in fetch(up["Viewer"])
     with pytest.raises(urllib.error.HTTPError, match="403"):
