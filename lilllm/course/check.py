@@ -1,4 +1,4 @@
-"""``check("tokenizers.bpe_merge", bpe_merge)``: is my function right, and if not, what is the likely mistake?"""
+"""``check("tokenizers.bpe_encode", bpe_encode)``: is my function right, and if not, what is the likely mistake?"""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check(name: str, function: Any = None, *, hint: int = 0, solution: bool = Fa
     Nothing that the function does is raised here: not on a stub, an exception, an endless loop, or a changed argument.
 
     Args:
-        name: of the exercise, such as ``"tokenizers.bpe_merge"``.
+        name: of the exercise, such as ``"tokenizers.bpe_encode"``.
         function: the function to try; None counts as not written yet.
         hint: show this hint, 1 for the first.
         solution: show the reference solution.

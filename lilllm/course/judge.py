@@ -145,7 +145,9 @@ def judge(exercise: Exercise, function: Any) -> Verdict:
         if isinstance(outcome.error, NotImplementedError):
             return Verdict(kind="stub", message=f"Not written yet. {exercise.task}")
         if outcome.out_of_time:
-            message = f"Stopped after {exercise.seconds:g} s: this loop does not come to an end. What should end it?"
+            message = (
+                f"Stopped after {exercise.seconds:g} s, where a moment is enough: is there a loop that does not end?"
+            )
             return Verdict(kind="endless", message=message, case=case, outcome=outcome, cases=len(cases))
         tried.append((case, outcome))
         if outcome.changed and _correct(exercise, case, outcome):

@@ -1,1 +1,1 @@
-"""The exercises on tokenization, in their order: compression, utf8, bpe_merge, bpe_encode, wordpiece, viterbi."""
+"""The exercises on tokenization, in their order: utf8, compression, bpe_encode, stream, wordpiece, forward."""

@@ -1,0 +1,128 @@
+"""Tokens coloured in place: each token of a text on a ground of its own, where it stands.
+
+    chips(tokenizer, text)           of any tokenizer of `lilllm.tokenizers`
+    Chips(pieces, ids)               of pieces and ids of your own
+
+A notebook shows HTML; plain text shows the pieces between bars; a trace hands pieces and ids to the player. A piece
+that is not whole characters, because a token may end inside one, is shown as its bytes: ``<f0 9f>``.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Grounds that leave the text readable on white and black; lines under and between them mark the ends without colour.
+_GROUNDS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167")
+_BOX = "font-family:inherit; line-height:1.9; white-space:pre-wrap; word-break:break-word"
+
+
+def printable(token: bytes) -> str:
+    """The text of a token, or its bytes where they are not whole characters.
+
+    >>> printable(b" cat"), printable("é".encode()[:1])
+    (' cat', '<c3>')
+    """
+    try:
+        return token.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"<{token.hex(' ')}>"
+
+
+@dataclass(frozen=True, repr=False)
+class Chips:
+    """Pieces of a text, with their ids where they have some."""
+
+    pieces: tuple[str, ...]
+    ids: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __repr__(self) -> str:
+        return "|".join(piece.replace("\n", "\\n") for piece in self.pieces)
+
+    def spans(self) -> str:
+        """The pieces as HTML, without a box around them."""
+        out = []
+        for i, piece in enumerate(self.pieces):
+            colour = _GROUNDS[i % len(_GROUNDS)]
+            style = (
+                f"background:rgba({colour},0.25); border-bottom:2px solid rgb({colour}); "
+                "border-right:1px solid rgba(128,128,128,0.6)"
+            )
+            text = html.escape(piece)
+            if text.startswith("&lt;") and text.endswith("&gt;"):
+                text = f'<span style="font-family:monospace; font-size:80%">{text}</span>'
+            out.append(f'<span style="{style}">{text}</span>')
+        return "".join(out)
+
+    def _repr_html_(self) -> str:
+        return f'<div dir="auto" style="{_BOX}">{self.spans()}</div>'
+
+    def _trace_repr_(self) -> tuple[str, dict[str, Any]]:
+        return "tokens", {"pieces": list(self.pieces), "ids": list(self.ids)}
+
+
+def chips(tokenizer: Any, text: str) -> Chips:
+    """``text`` as ``tokenizer`` cuts it (anything with ``encode`` and ``token_bytes``)."""
+    ids = tokenizer.encode(text)
+    return Chips(tuple(printable(tokenizer.token_bytes(token)) for token in ids), tuple(ids))
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """Rows under headers: numbers to the right, `Chips` coloured. Write only digits that are stable."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def __repr__(self) -> str:
+        rows = [tuple(map(str, row)) for row in (self.headers, *self.rows)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(self.headers))]
+        right = [all(_is_number(row[i]) for row in self.rows) for i in range(len(self.headers))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if to_right else cell.ljust(width)
+                for cell, width, to_right in zip(row, widths, right, strict=True)
+            ).rstrip()
+            for row in rows
+        ]
+        return "\n".join([lines[0], "-" * min(118, sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in self.headers)
+        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table of rows under headers.
+
+    Raises:
+        ValueError: a row has not as many cells as there are headers.
+
+    >>> table(["tokenizer", "tokens"], [["byte", 12], ["word", 3]])
+    tokenizer  tokens
+    -----------------
+    byte           12
+    word            3
+    """
+    found = tuple(tuple(row) for row in rows)
+    for row in found:
+        if len(row) != len(headers):
+            raise ValueError(f"a row has {len(row)} cells under {len(headers)} headers: {row!r}")
+    return Table(tuple(headers), found)
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float) or str(cell).strip(" %x").replace(",", "").replace(".", "", 1).isdigit()
+
+
+def _cell(cell: Any) -> str:
+    if isinstance(cell, Chips):
+        return f'<td dir="auto" style="text-align:start; {_BOX}">{cell.spans()}</td>'
+    align = "right" if _is_number(cell) else "left"
+    return f'<td style="text-align:{align}">{html.escape(str(cell))}</td>'
