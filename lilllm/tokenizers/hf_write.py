@@ -28,11 +28,11 @@ _WHOLE = schema.ByteLevel(add_prefix_space=False, use_regex=False)
 
 def to_json(tokenizer: AnyTokenizer) -> bytes:
     """``tokenizer`` as the text of a ``tokenizer.json``."""
+    parts = {"normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None, **_parts(tokenizer)}
     added = [
         schema.AddedToken(token_id, name, normalized=False, special=True)
         for name, token_id in sorted(tokenizer.special_tokens.items(), key=lambda item: item[1])
     ]
-    parts = {"normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None, **_parts(tokenizer)}
     file = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, **parts}
     file["model"] = file.pop("model")  # the long part last, as Hugging Face writes it
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"

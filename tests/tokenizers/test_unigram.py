@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lilllm.tokenizers import Tokenizer, UnigramTokenizer
@@ -158,6 +158,8 @@ def test_same_ids_as_tokenizers(byte_fallback, scheme, text):
         splitter=Metaspace(prepend_scheme=scheme),
         decoder=raw_text_decoder(scheme),
     )
+    # Names of bytes and of <unk> are text here and tokens there: a difference on purpose.
+    assume("<unk>" not in text and "<0x" not in text)
     assert ours.encode(text) == theirs(TRAINED.vocab, byte_fallback, scheme).encode(text).ids
     assert ours.encode(MANY_SCRIPTS) == theirs(TRAINED.vocab, byte_fallback, scheme).encode(MANY_SCRIPTS).ids
 
