@@ -161,7 +161,9 @@ def decode(tokenizer: Path, ids: tuple[str, ...], pieces: bool) -> None:
         if wrong:
             raise ValueError(f"{wrong[0]!r} is not an id; give whole numbers with blanks between them")
         numbers = [int(word) if len(word) < 20 else model.vocab_size for word in words]
-        click.echo(_lines(model, numbers) if pieces else model.decode(numbers), nl=pieces or bool(ids))
+        text = _lines(model, numbers) if pieces else model.decode(numbers)
+        # As bytes: click would take escape sequences out of text, and Windows would change its line ends.
+        click.echo(text.encode("utf-8"), nl=pieces or bool(ids))
 
 
 @command.command()
