@@ -24,8 +24,8 @@ def _plain_errors() -> Iterator[None]:
     from lilllm.course.clone import NotACloneError
 
     try:
+        from lilllm.course.folder import WorkspaceError
         from lilllm.course.notebook import NotebookError
-        from lilllm.course.workspace import WorkspaceError
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the course needs {error.name}, which is not installed; {_INSTALL}") from error
     try:

@@ -13,14 +13,13 @@ import os
 import secrets
 import signal
 import sys
-import threading
 import time
-import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from lilllm.course.browser import show
 from lilllm.course.notebook import write_whole
 from lilllm.course.running import Child, Record, Running
 from lilllm.course.server import LOOPBACK, Server, ServerError, free_port, stop_all
@@ -72,26 +71,6 @@ def viewer_server(workspace: Workspace, port: int) -> Server:
     env = dict(os.environ, PYTHONUNBUFFERED="1")
     log = workspace.state / "viewer.log"
     return Server("the viewer", command, port=port, health="/_stcore/health", log=log, cwd=workspace.clone, env=env)
-
-
-def can_show_browser(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
-    """Whether a browser would open before the reader's eyes: not over SSH, and on Linux only with a display."""
-    if any(environ.get(name) for name in ("SSH_CONNECTION", "SSH_TTY")):
-        return False
-    return platform in ("darwin", "win32") or any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-
-
-def open_browser(*urls: str) -> None:
-    """Open these addresses in a browser, from the background: some browsers hold their caller until they end."""
-
-    def work() -> None:
-        for url in urls:
-            try:
-                webbrowser.open(url)
-            except (webbrowser.Error, OSError):
-                return
-
-    threading.Thread(target=work, daemon=True).start()
 
 
 def start(
@@ -174,7 +153,7 @@ def _start_both(
     record.write(running)
     _say_addresses(running, say)
     say("Ctrl-C stops both; what you write stays.")
-    _show(running, browser=browser, say=say)
+    _show(running, browser, say)
 
 
 def _watch(servers: list[Server], stopped: _Signals) -> Server | None:
@@ -206,7 +185,7 @@ def _already_running(other: Running, workspace: Workspace, *, browser: bool, say
     say(f"{workspace.folder} is already open (process {other.owner.pid}):")
     _say_addresses(other, say)
     say("Ctrl-C in its terminal stops it.")
-    _show(other, browser=browser, say=say)
+    _show(other, browser, say)
     return 0
 
 
@@ -214,17 +193,9 @@ def _say_addresses(running: Running, say: Callable[[str], None]) -> None:
     say(f"\n  Notebooks  {running.lab}\n  Viewer     {running.viewer}\n")
 
 
-def _show(running: Running, *, browser: bool, say: Callable[[str], None]) -> None:
-    if not browser:
-        return
-    if can_show_browser():
-        open_browser(running.viewer, running.lab)
-        return
-    ports = [url.split("/")[2].split(":")[1] for url in (running.lab, running.viewer)]
-    say("No browser can be opened from here: open the two addresses in yours.")
-    if os.environ.get("SSH_CONNECTION"):
-        tunnels = " ".join(f"-L {port}:{LOOPBACK}:{port}" for port in ports)
-        say(f"They are on this machine; from yours, first: ssh {tunnels} THIS-MACHINE")
+def _show(running: Running, browser: bool, say: Callable[[str], None]) -> None:
+    if browser:
+        show(running.viewer, running.lab, say=say)
 
 
 def _quietly(say: Callable[[str], None], text: str) -> None:

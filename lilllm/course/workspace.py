@@ -7,27 +7,22 @@
         .lilllm/original/           each file as it was last delivered: what an edit is an edit of
         .lilllm/                    logs and addresses while `lilllm course start` runs (see serve.py)
 
-Read in order:  check_folder (which folders may be one), Workspace: deliver, update, reset, status.
+Read in order:  folder.py (which folders may be one), Workspace: deliver, update, reset, status; merge.py.
 Each writing method says per file what it did, as (name, sentence).
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 from nbformat.notebooknode import NotebookNode
 
 from lilllm.course import notebook as nb
+from lilllm.course.folder import LECTURE, WorkspaceError, check_folder, match_name
 from lilllm.course.merge import align, merge, same_text
 
 GLOSSARY = "GLOSSARY.md"
-_LECTURE = re.compile(r"\d\d_[a-z0-9_]+")
-
-
-class WorkspaceError(ValueError):
-    """What was asked for cannot be done to this working copy; nothing was changed."""
 
 
 class Done(NamedTuple):
@@ -46,30 +41,6 @@ class Progress(NamedTuple):
     note: str
 
 
-def check_folder(folder: Path, clone: Path) -> Path:
-    """``folder`` made absolute, if a working copy may live there.
-
-    Raises:
-        WorkspaceError: it is a file, a part of the repository, or holds something else.
-    """
-    folder = Path(folder).expanduser().resolve()
-    use = "name a new folder, or leave --dir out for my-course"
-    if folder.exists() and not folder.is_dir():
-        raise WorkspaceError(f"{folder} is a file, not a folder: {use}")
-    if clone.is_relative_to(folder):
-        raise WorkspaceError(f"{folder} holds the repository itself: {use}")
-    if folder.is_relative_to(clone):
-        top = clone / folder.relative_to(clone).parts[0]
-        tracked = {"lectures", "lilllm", "viewer", "traces", "tests", ".git", ".github", ".ci", ".venv"}
-        if top.name in tracked:
-            raise WorkspaceError(f"{folder} is inside {top.name}/ of the repository: {use}")
-    if folder.is_dir() and not (folder / ".lilllm").is_dir():
-        found = sorted(entry.name for entry in folder.iterdir())
-        if found and not any(_LECTURE.fullmatch(Path(name).stem) and name.endswith(".ipynb") for name in found):
-            raise WorkspaceError(f"{folder} holds other things ({', '.join(found[:3])} ...): {use}")
-    return folder
-
-
 class Workspace:
     """The working copy in ``folder`` of the lectures of ``clone``."""
 
@@ -83,12 +54,12 @@ class Workspace:
     def lectures(self) -> list[str]:
         """Names of the lectures whose notebook is in the clone, in order."""
         found = (path.stem for path in (self.clone / "lectures").glob("*.ipynb"))
-        return sorted(name for name in found if _LECTURE.fullmatch(name))
+        return sorted(name for name in found if LECTURE.fullmatch(name))
 
     def unbuilt(self) -> list[str]:
         """Names of the lectures that have a source and no notebook yet."""
         found = (path.stem for path in (self.clone / "lectures").glob("*.py"))
-        return sorted({name for name in found if _LECTURE.fullmatch(name)} - set(self.lectures()))
+        return sorted({name for name in found if LECTURE.fullmatch(name)} - set(self.lectures()))
 
     def named(self, given: str) -> str:
         """The lecture that ``1``, ``01`` or ``01_tokenization`` names.
@@ -96,15 +67,7 @@ class Workspace:
         Raises:
             WorkspaceError: no lecture that is built has that name; the message lists those that are.
         """
-        wanted = given.strip().removesuffix(".ipynb")
-        if wanted.isascii() and wanted.isdigit():
-            matches = [name for name in self.lectures() if int(name[:2]) == int(wanted)] if len(wanted) < 4 else []
-        else:
-            matches = [name for name in self.lectures() if name == wanted]
-        if len(matches) == 1:
-            return matches[0]
-        allowed = ", ".join(self.lectures()) or "none is built yet (`make lectures` builds them)"
-        raise WorkspaceError(f"no lecture {given!r}; there are: {allowed}")
+        return match_name(given, self.lectures())
 
     def notebook(self, name: str) -> Path:
         """The learner's notebook of a lecture."""

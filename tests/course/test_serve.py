@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from lilllm.course import serve
+from lilllm.course.browser import can_show_browser, open_browser, show
 from lilllm.course.running import Child, Record, Running
 from lilllm.course.server import Server, ServerError, answers, free_port, stop_all, stop_processes
 from lilllm.course.workspace import Workspace
@@ -196,16 +197,23 @@ def test_a_record_that_is_not_one_is_taken_over(tmp_path: Path, data: bytes) -> 
     ],
 )
 def test_where_a_browser_is_opened(environ: dict[str, str], platform: str, can: bool) -> None:
-    assert serve.can_show_browser(environ, platform) is can
+    assert can_show_browser(environ, platform) is can
 
 
 def test_a_browser_that_holds_its_caller_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda url: (opened.append(url), time.sleep(2)))
     began = time.monotonic()
-    serve.open_browser("a", "b")
+    open_browser("a", "b")
     assert time.monotonic() - began < 1
     wait_for(lambda: opened == ["a", "b"])
+
+
+def test_over_ssh_it_says_how_to_reach_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "1 2 3 4")
+    said: list[str] = []
+    show("http://127.0.0.1:8501/", "http://127.0.0.1:8889/lab?token=T", say=said.append)
+    assert "ssh -L 8501:127.0.0.1:8501 -L 8889:127.0.0.1:8889 " in said[-1]
 
 
 # ---------------------------------------------------------------------------------------------------- all of it

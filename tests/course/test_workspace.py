@@ -13,7 +13,8 @@ import pytest
 
 from lilllm.course import notebook as nb
 from lilllm.course.clone import NotACloneError, find_clone
-from lilllm.course.workspace import Done, Workspace, WorkspaceError
+from lilllm.course.folder import WorkspaceError
+from lilllm.course.workspace import Done, Workspace
 from tests.course.conftest import LECTURE
 
 ANSWER = "def f(x):\n    return x + 1\n\ncheck('one.f', f)"
