@@ -136,13 +136,14 @@ def _tensor(value: Tensor) -> dict[str, Any]:
         return _value("tensor", text) | {"dtype": value.dtype, "shape": value.shape}
     known = {"ndarray": "numpy.ndarray", "Parameter": "torch.nn.parameter.Parameter", "Tensor": "torch.Tensor"}
     kind = known.get(value.kind.rpartition(".")[2], "torch.Tensor")
+    dtype = value.dtype if kind == "numpy.ndarray" or "." in value.dtype else f"torch.{value.dtype}"
     contents: list[Any] = list(value.data)
     for size in reversed(value.shape[1:]):
         contents = [contents[start : start + size] for start in range(0, len(contents), max(size, 1))]
     shaped = contents if value.shape else contents[0]
     if 0 in value.shape:
         shaped = _empty(value.shape)
-    return _value(kind, shaped) | {"dtype": value.dtype, "shape": value.shape}
+    return _value(kind, shaped) | {"dtype": dtype, "shape": value.shape}
 
 
 def _empty(shape: list[int]) -> list[Any]:

@@ -2,6 +2,7 @@
 
     import_trace(data)      which of them it is, and the trace in our format, checked
     folder(path)            pictures beside the file, for ``beside=``
+    save(trace, path)       writes it; ``pack(trace)`` gives the bytes
 
 Read in order: untrusted_json (the door), build (steps -> trace), edtrace (with edtrace_values, tensors, renderings,
 pictures), python_tutor. Limits stand in limits.
@@ -12,12 +13,13 @@ Left out: traces of Python Tutor's other languages show their objects as text.
 from __future__ import annotations
 
 from lilllm.tracing.importers.edtrace import import_edtrace
+from lilllm.tracing.importers.pack import pack, save
 from lilllm.tracing.importers.pictures import Beside, folder
 from lilllm.tracing.importers.python_tutor import import_python_tutor
 from lilllm.tracing.importers.untrusted_json import parse
 from lilllm.tracing.reader import Trace, TraceError
 
-__all__ = ["Beside", "folder", "import_trace"]
+__all__ = ["Beside", "folder", "import_trace", "pack", "save"]
 
 
 def import_trace(data: bytes, *, name: str = "", beside: Beside | None = None) -> Trace:

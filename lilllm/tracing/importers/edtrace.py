@@ -60,6 +60,7 @@ def import_edtrace(document: dict[str, Any], *, name: str = "", beside: Beside |
     known: dict[Element, Element] = {}
     stacks = [_stack(raw, number, known) for number, raw in enumerate(steps)]
     importer = _Importer(files, stacks, name=name, beside=beside)
+    importer.hide(document.get("hidden_line_numbers"))
     for number, stack in enumerate(stacks):
         importer.step(stack, steps[number])
         steps[number] = None  # read: a large file would otherwise be in memory twice
@@ -92,6 +93,8 @@ class _Importer:
         self._pictures = Pictures(builder, beside)
         self._return = builder.values.cut("?", "not in the file: edtrace records no returned values")
         self._prose: list[Cell] = []
+        self._main = first.path
+        self._hidden: set[int] = set()
         texts = {path: text for path, text in files.items() if isinstance(text, str)}
         lost = _lost_files(stacks, texts)
         # The main file first: there the module's frame stands.
@@ -104,6 +107,11 @@ class _Importer:
         self._module = all(stack[0].function == "<module>" and stack[0].path == first.path for stack in stacks)
         self._offset = 0 if self._module else 1
         self._stack = [Element(first.path, "<module>", 0, "")] if self._module else []  # theirs
+
+    def hide(self, numbers: Any) -> None:
+        """Lines that are not shown: of ours, those of a cell of prose after its first."""
+        main = numbers.get(self._main) if isinstance(numbers, dict) else None
+        self._hidden = {number for number in main if isinstance(number, int)} if isinstance(main, list) else set()
 
     def step(self, stack: list[Element], raw: dict[str, Any]) -> None:
         builder = self._builder
@@ -179,7 +187,7 @@ class _Importer:
         if len(shown) != 1 or shown[0].mime != "text/markdown" or lines[element.line - 1 :][:1] != [element.code]:
             return False
         last = element.line
-        while last < len(lines) and lines[last].startswith("#"):
+        while last < len(lines) and last + 1 in self._hidden:
             last += 1
         if not self._prose or element.line > self._prose[-1].last:
             self._prose.append(Cell(kind="markdown", first=element.line, last=last, text=shown[0].data))

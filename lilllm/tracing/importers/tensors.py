@@ -12,6 +12,8 @@ from lilllm.tracing.importers import limits
 
 _SIDE = 16  # rows and columns of a grid
 _AXES = 16
+# As the recorder names them.
+_KINDS = {"torch.Tensor": "Tensor", "torch.nn.parameter.Parameter": "Parameter", "numpy.ndarray": "ndarray"}
 
 
 def tensor(kind: str, dtype: str, shape: list[int], contents: Any) -> Tensor | None:
@@ -34,9 +36,9 @@ def tensor(kind: str, dtype: str, shape: list[int], contents: Any) -> Tensor | N
     finite = numbers[np.isfinite(numbers)]
     small = len(level) <= limits.TENSOR
     result = Tensor(
-        kind=kind,
+        kind=_KINDS.get(kind, kind),
         shape=shape,
-        dtype=dtype,
+        dtype=dtype.removeprefix("torch."),
         nan=int(np.isnan(numbers).sum()),
         inf=int(np.isinf(numbers).sum()),
         data=[_plain(item) for item in level] if small else [],
