@@ -1,0 +1,145 @@
+"""Record a plain script: it runs as ``__main__`` in a process of its own, with its arguments.
+
+``record_script`` is the caller's side; ``python -m lilllm.tracing.script CONFIG`` the child's.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from lilllm.tracing.format import Budgets
+
+_GRACE = 5.0  # seconds for a program to end after it was interrupted
+
+
+class Config(msgspec.Struct, kw_only=True):
+    """What the child has to know."""
+
+    source: str
+    trace: str
+    title: str
+    name: str
+    args: list[str]
+    budgets: Budgets
+    timeout: float | None = None
+
+
+def record_script(
+    source: Path,
+    trace: Path,
+    *,
+    args: Sequence[str] = (),
+    title: str | None = None,
+    name: str | None = None,
+    budgets: Budgets | None = None,
+    timeout: float | None = None,
+) -> int:
+    """Run ``source`` and write its trace; the exit code of the program.
+
+    Args:
+        name: what the trace calls the file: relative, with slashes; by default the file's own name.
+        timeout: seconds, after which the program is interrupted as by Ctrl-C, and ended if that does not help.
+    Raises:
+        OSError: the source cannot be read, or there is nowhere to write the trace.
+        ValueError: the source is larger than the budget, or is not UTF-8.
+    """
+    text = read_source(source)
+    if not trace.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(trace.parent)!r} to write the trace into")
+    budgets = budgets or Budgets()
+    if len(text.encode("utf-8", "replace")) > budgets.bytes // 2:
+        raise ValueError(f"{source.name} is larger than half of the budget of {budgets.bytes:,} bytes")
+    config = Config(
+        source=str(source), trace=str(trace.resolve()), title=title or source.stem, name=name or source.name,
+        args=list(args), budgets=budgets, timeout=timeout,
+    )  # fmt: skip
+    environment = os.environ | {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")}
+    command = [sys.executable, "-m", "lilllm.tracing.script", msgspec.json.encode(config).decode()]
+    child = subprocess.Popen(command, env=environment)
+    try:
+        return child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return _end(child)
+    except KeyboardInterrupt:  # the terminal sent it to the child as well
+        return _end(child, interrupt=False)
+
+
+def read_source(source: Path) -> str:
+    """The text of a program, by its own encoding. Raises: OSError; ValueError if it cannot be decoded."""
+    import tokenize
+
+    try:
+        with tokenize.open(source) as file:
+            return file.read()
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ValueError(f"{source.name} is not Python source: {error}") from None
+
+
+def _end(child: subprocess.Popen[bytes], *, interrupt: bool = True) -> int:
+    if interrupt and os.name == "posix":
+        child.send_signal(signal.SIGINT)
+    try:
+        return child.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+def run(config: Config) -> int:
+    """Run the script in this process under the recorder; its exit code."""
+    from lilllm.tracing.session import Session
+
+    text = read_source(Path(config.source))
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=config.source, __builtins__=__builtins__)
+    sys.modules["__main__"] = main
+    sys.argv = [config.source, *config.args]
+    sys.path[0] = str(Path(config.source).resolve().parent)
+    session = Session(
+        Path(config.trace), title=config.title, name=config.name, text=text, budgets=config.budgets,
+        timeout=config.timeout,
+    )  # fmt: skip
+    ending: BaseException | None = None
+    try:
+        tree = ast.parse(text, config.source)
+        code = compile(session.add_source(config.source, tree, text), config.source, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        session.add_broken(getattr(error, "lineno", None) or 1, 0)
+        ending = error
+    session.watch_streams()
+    session.begin_cell()
+    if ending is None:
+        try:
+            exec(code, main.__dict__)
+        except BaseException as error:
+            ending = error
+    session.end_cell(ending, last=True)
+    session.finish()
+    return exit_code(ending)
+
+
+def exit_code(ending: BaseException | None) -> int:
+    """What the interpreter would do with the exception that ended a program, traceback included."""
+    if ending is None:
+        return 0
+    if isinstance(ending, SystemExit):
+        if ending.code is None or isinstance(ending.code, int):
+            return ending.code or 0
+        print(ending.code, file=sys.stderr)
+        return 1
+    first = ending.__traceback__
+    sys.excepthook(type(ending), ending, first.tb_next if first is not None else None)
+    return 130 if isinstance(ending, KeyboardInterrupt) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(run(msgspec.json.decode(sys.argv[1], type=Config)))
