@@ -18,7 +18,7 @@ ROOT_VARIABLE = "LILLLM_VIEWER_ROOT"
 
 @dataclass(frozen=True, kw_only=True)
 class Lecture:
-    """One entry of the list. ``trace`` is None while it is not built; ``problem`` says what is wrong with its source."""
+    """One entry of the list. ``trace`` is None while it is not built; ``problem``: what is wrong with its source."""
 
     name: str
     number: int | None = None

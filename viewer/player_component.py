@@ -11,7 +11,13 @@ from lilllm.tracing.prepare import prepare
 from lilllm.tracing.reader import load
 
 # The height is the window's less the page's head; the style sheet's own variable, set where the page is known.
-_CSS = style() + "\n.player { --player-height: max(28rem, calc(100dvh - 8.25rem)); }\n"
+_CSS = (
+    style()
+    + """
+.player { --player-height: max(28rem, calc(100dvh - 5.25rem)); }
+@media (max-width: 899px) { .player { --player-height: max(28rem, calc(100dvh - 8.75rem)); } }
+"""
+)
 _component = st.components.v2.component("lilllm_player", css=_CSS, js=script("streamlit"))
 
 

@@ -15,6 +15,10 @@ st.set_page_config(page_title="lilllm", layout="wide", initial_sidebar_state="co
 st.html(
     """<style>
     .stMainBlockContainer { padding: 4.25rem 1.25rem 0; max-width: 110rem; }
+    @media (min-width: 900px) {  /* the choice of a lecture stands in the page's head */
+        .stElementContainer.st-key-trace { position: fixed; top: 0.6rem; right: 4.5rem; width: 26rem; z-index: 999991; }
+    }
+    .st-key-list h4 { font-size: 1.15rem; padding: 0 0 0.25rem; }
     .st-key-list { max-width: 62rem; margin: 0 auto; padding-bottom: 4rem; }
     .st-key-glossary { max-width: 46rem; margin: 0 auto; padding-bottom: 4rem; }
     </style>"""
@@ -50,7 +54,12 @@ def _card(lecture: Lecture) -> None:
             if lecture.trace is None:
                 st.caption("not built yet")
             else:
-                st.page_link(page, label="Open", query_params={"trace": lecture.name}, width="stretch")
+                # Not a page link: those leave the address without the trace (Streamlit 1.67).
+                st.button("Open", key=f"open-{lecture.name}", on_click=_choose, args=(lecture.name,), width="stretch")
+
+
+def _choose(name: str) -> None:
+    st.session_state["trace"] = name  # the bound choice: the address follows it
 
 
 def _plain(text: str) -> str:
@@ -78,13 +87,13 @@ def lectures_page() -> None:
         list(traces),
         index=None,
         key="trace",
-        bind="query-params",
-        format_func=lambda name: f"{traces[name].number:02d}  {traces[name].title}" if traces[name].number else name,
+        bind="query-params",  # the address holds the label of an option, so labels are the names
         placeholder="Choose a lecture",
         label_visibility="collapsed",
         width=420,
     )
     if name is None:
+        st.html("<style>.st-key-trace { display: none; }</style>")  # the list itself is the choice
         _list(lectures)
         return
     path = traces[name].trace

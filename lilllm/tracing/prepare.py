@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .format import Cell, Output, Steps, Value
+from .cards import card
+from .format import JSON_MIMES, MEDIA_MIMES, Cell, Output, Steps, Value
 from .highlight import highlight_lines
 from .prose import headings, render_latex, render_markdown, sanitise_html, unconverted_formulas
 
@@ -91,16 +92,19 @@ def _cell(cell: Cell) -> dict[str, Any]:
     return {"kind": cell.kind, "first": cell.first, "last": cell.last, "html": html, "tags": cell.tags}
 
 
-def _output(output: Output) -> dict[str, str]:
-    """``kind`` is text, html or image (``data``: the hash of a blob)."""
+def _output(output: Output) -> dict[str, Any]:
+    """``kind``: text, html, image or video (``data``: the hash of a blob), card, or note (for who presents)."""
+    about: dict[str, Any] = {"name": output.name, "kind": "text", "data": output.data}
     render = {"text/html": sanitise_html, "text/markdown": render_markdown, "text/latex": render_latex}.get(output.mime)
     if render:
-        kind, data = "html", render(output.data)
-    elif output.mime.startswith("image/"):
-        kind, data = "image", output.data
-    else:
-        kind, data = "text", output.data
-    return {"name": output.name, "kind": kind, "data": data}
+        about |= {"kind": "html", "data": render(output.data)}
+    elif output.mime in MEDIA_MIMES:
+        about |= {"kind": output.mime.split("/")[0], "alt": output.alt, "width": output.width}
+    elif output.mime == "text/x-note":
+        about["kind"] = "note"
+    elif output.mime in JSON_MIMES:
+        about |= {"kind": "card", "data": card(output.mime, output.data)}
+    return about
 
 
 def _sections(cells: list[Cell], lines: list[int], depths: list[int]) -> list[dict[str, Any]]:

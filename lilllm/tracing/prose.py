@@ -1,7 +1,8 @@
 """Markdown, formulas and HTML of a trace, made safe to put into a page.
 
-A trace may come from anyone, so nothing of it reaches the browser as it is: Markdown is read without raw HTML, formulas
-become MathML (no script needed to show them), and both, like the HTML that a program displayed, pass nh3's allowlist last.
+A trace may come from anyone, so nothing of it reaches the browser as it is: Markdown is read without raw HTML,
+formulas become MathML (no script needed to show them), and both, like the HTML that a program displayed, pass nh3's
+allowlist last.
 
 Read in order:  render_markdown        prose -> HTML
                 render_latex           a formula -> MathML
@@ -14,6 +15,7 @@ from __future__ import annotations
 import html
 import re
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import nh3
@@ -23,31 +25,48 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from .highlight import CLASSES, highlight_lines
 
-_TEXT_TAGS = set(
-    "a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i "
-    "img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul var wbr".split()
+
+def _words(text: str) -> set[str]:
+    return set(text.split())
+
+
+_TEXT_TAGS = _words(
+    """
+    a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5
+    h6 hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead
+    tr u ul var wbr
+    """
 )
 # No annotation-xml, no semantics, no maction: the doors from MathML back into HTML.
-_MATH_TAGS = set(
-    "math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt mstyle msub "
-    "msubsup msup mtable mtd mtext mtr munder munderover none".split()
+_MATH_TAGS = _words(
+    """
+    math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt
+    mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none
+    """
 )
-_MATH_ATTRIBUTES = set(
-    "accent accentunder columnalign columnlines columnspacing depth display displaystyle fence form frame height largeop "
-    "linethickness lspace mathvariant maxsize minsize movablelimits notation rowlines rowspacing rspace scriptlevel "
-    "separator stretchy symmetric width".split()
+_MATH_ATTRIBUTES = _words(
+    """
+    accent accentunder columnalign columnlines columnspacing depth display displaystyle fence form frame height
+    largeop linethickness lspace mathvariant maxsize minsize movablelimits notation rowlines rowspacing rspace
+    scriptlevel separator stretchy symmetric width
+    """
 )
 # Nothing that can lay one thing over another, and nothing that can fetch.
-_STYLE_PROPERTIES = set(
-    "background background-color border border-bottom border-collapse border-color border-left border-radius border-right "
-    "border-spacing border-style border-top border-width color display flex-wrap font-family font-size font-style "
-    "font-variant-numeric font-weight gap height letter-spacing line-height max-width min-width opacity overflow overflow-x "
-    "padding padding-bottom padding-left padding-right padding-top text-align text-decoration vertical-align white-space "
-    "width word-break".split()
+_STYLE_PROPERTIES = _words(
+    """
+    background background-color border border-bottom border-collapse border-color border-left border-radius
+    border-right border-spacing border-style border-top border-width color display flex-wrap font-family font-size
+    font-style font-variant-numeric font-weight gap height letter-spacing line-height max-width min-width opacity
+    overflow overflow-x padding padding-bottom padding-left padding-right padding-top text-align text-decoration
+    vertical-align white-space width word-break
+    """
 )
 _STYLE_FUNCTIONS = {"rgb", "rgba", "hsl", "hsla", "calc", "min", "max", "clamp", "light-dark"}
 _IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*\Z")
 _LINK = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
+_ENVIRONMENTS = _words("align align* array cases smallmatrix split matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix")
+# Macros that call macros grow without bound: a formula of a trace defines none.
+_DEFINITION = re.compile(r"\\(def|let|newcommand|renewcommand|newenvironment|DeclareMathOperator)(?![A-Za-z])")
 _MAX_FORMULA = 5_000  # characters: longer is no formula, and the converter recurses
 
 
@@ -101,10 +120,12 @@ def _clean(text: str, *, mathml: bool) -> str:
 
 def _to_mathml(latex: str, *, block: bool) -> str | None:
     """MathML of ``latex``, or None where latex2mathml fails, loudly or (mostly) by leaving a command in the text."""
-    if len(latex) > _MAX_FORMULA:
+    if len(latex) > _MAX_FORMULA or _DEFINITION.search(latex):
         return None
     # aligned is unknown to latex2mathml, its starred sibling is not; \arg is taken for an argument's name.
-    known = re.sub(r"\\(begin|end)\{(aligned|split)\}", r"\\\1{align*}", latex)
+    known = re.sub(r"\\(begin|end)\{aligned\}", r"\\\1{align*}", latex)
+    if any(name not in _ENVIRONMENTS for name in re.findall(r"\\begin\s*\{([^}]*)\}", known)):
+        return None  # it would pass silently, its lines run together
     known = re.sub(r"\\arg(?![A-Za-z])", r"\\operatorname{arg}", known)
     try:
         mathml = convert(known, display="block" if block else "inline")
@@ -183,7 +204,7 @@ def headings(text: str) -> list[tuple[int, str]]:
     """
     found = []
     tokens = _parser().parse(text)
-    for opened, inline in zip(tokens, tokens[1:], strict=False):
+    for opened, inline in pairwise(tokens):
         if opened.type == "heading_open":
             parts = inline.children or []
             title = "".join(part.content if part.type != "softbreak" else " " for part in parts)

@@ -1,4 +1,4 @@
-"""The lesson that the browser tests step through: prose, mathematics, calls, tensors, tokens, an exception, a figure."""
+"""The lesson that the browser tests step through: prose, mathematics, calls, tensors, tokens, an exception."""
 
 SOURCE = '''# %% [markdown]
 # # Pairs of bytes, merged

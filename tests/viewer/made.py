@@ -121,7 +121,7 @@ class Builder:
 
 def cells_of(text: str) -> list[Cell]:
     cells = []
-    lines = text.splitlines()
+    lines = text.split("\n")
     starts = [n for n, line in enumerate(lines, 1) if line.startswith("# %%")]
     if not starts:
         return [Cell("code", 1, max(1, len(lines)))]

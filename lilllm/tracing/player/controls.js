@@ -26,6 +26,7 @@ const COMMANDS = [
   ['last', '', 'Last step', ['End', 'G']],
 ];
 const UNSEEN = [['overBack', '', 'Back over calls', ['ArrowUp', 'k']]];
+const HELP = ['next', 'back', 'over', 'overBack', 'out', 'nextSection', 'previousSection', 'first', 'last'];
 const KEY_NAMES = { ArrowLeft: '←', ArrowRight: '→', ArrowDown: '↓', ArrowUp: '↑', PageUp: 'PgUp', PageDown: 'PgDn' };
 const keyName = (key) => KEY_NAMES[key] ?? key;
 
@@ -79,7 +80,8 @@ export class Controls {
         const box = node.getBoundingClientRect();
         go(from + Math.floor(((event.clientX - box.left) / box.width) * (to - from)));
       } }, fill);
-      node.style.flexGrow = String(Math.max(1, to - from));
+      // Half by length, half alike: a short section stays large enough to be hit.
+      node.style.flexGrow = String((to - from) / replay.size + 1 / starts.length);
       return { from, to, fill, node };
     });
     const bar = el('div', { class: 'progress', role: 'slider', tabindex: 0, 'aria-label': 'progress', 'aria-valuemin': 1, 'aria-valuemax': replay.size },
@@ -98,7 +100,9 @@ export class Controls {
   }
 
   helpDialog() {
-    const rows = [...COMMANDS, ...UNSEEN, ['', '', 'Next run of a line', ['click']], ['', '', 'Run of a line before this one', ['shift-click']], ['', '', 'These keys', ['?']]];
+    const byName = Object.fromEntries([...COMMANDS, ...UNSEEN].map((command) => [command[0], command]));
+    const rows = [...HELP.map((name) => byName[name]), ['', '', 'Next run of a line', ['click']],
+      ['', '', 'The run before', ['shift-click']], ['', '', 'These keys', ['?']]];
     const table = el('table', {}, el('tbody', {}, ...rows.map(([, , title, keys]) => el('tr', {},
       el('td', {}, ...keys.flatMap((key, i) => [i ? ' ' : '', el('kbd', {}, keyName(key))])), el('td', {}, title)))));
     const dialog = el('dialog', { class: 'help', 'aria-label': 'keys' }, el('h2', {}, 'Keys'), table,

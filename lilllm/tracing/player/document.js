@@ -17,14 +17,29 @@ function codeLine(file, number, parts, onLine) {
   return { node, inline, shown: '' };
 }
 
-export function outputNode(data, output) {
-  if (output.kind === 'html') return prepared('div', { class: 'output html' }, output.data);
-  if (output.kind === 'image') {
-    const source = data.blobs[output.data];
-    return source ? el('div', { class: 'output figure' }, el('img', { src: source, alt: 'figure shown by this cell' }))
-      : el('div', { class: 'output' }, 'a figure that is not in the trace');
+function cardNode({ title, url, lines, note }) {
+  const heading = url ? el('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, title) : el('strong', {}, title);
+  return el('div', { class: 'output card' }, heading, ...lines.map((line) => el('p', {}, line)), note ? el('p', { class: 'note' }, note) : null);
+}
+
+function mediaNode(data, output) {
+  const source = data.blobs[output.data];
+  if (!source) return el('div', { class: 'output' }, 'a picture that is not in the trace');
+  const about = { src: source, width: output.width || null };
+  const node = output.kind === 'video' ? el('video', { ...about, controls: true, 'aria-label': output.alt || 'video' })
+    : el('img', { ...about, alt: output.alt || 'figure shown by this cell' });
+  return el('div', { class: 'output figure' }, node);
+}
+
+// What a step showed; null for what only a presenter sees.
+function outputNode(data, output) {
+  switch (output.kind) {
+    case 'html': return prepared('div', { class: 'output html' }, output.data);
+    case 'image': case 'video': return mediaNode(data, output);
+    case 'card': return cardNode(output.data);
+    case 'note': return null;
+    default: return el('pre', { class: `output text ${output.name}` }, output.data);
   }
-  return el('pre', { class: `output text ${output.name}` }, output.data);
 }
 
 export class Page {
@@ -134,7 +149,7 @@ export class Page {
       const entry = this.outputs[this.shownOutputs];
       const area = this.areas.find((a) => entry.line <= a.last) ?? this.areas[this.areas.length - 1];
       if (!area) continue;
-      entry.node ??= el('div', { class: 'shown', 'data-step': entry.step }, ...entry.items.map((o) => outputNode(this.context.data, o)));
+      entry.node ??= el('div', { class: 'shown', 'data-step': entry.step }, ...entry.items.map((o) => outputNode(this.context.data, o)).filter(Boolean));
       area.node.append(entry.node);
       this.fresh = entry.node;
     }

@@ -96,10 +96,20 @@ export class Panel {
     this.stack.replaceChildren(...rows);
   }
 
+  lineOf(label, value) {
+    const { replay } = this.context;
+    return [el('span', { class: 'name' }, label), el('span', { class: 'one' }, summary(replay, value, 90)),
+      el('span', { class: 'kind' }, kindOf(replay.value(value)))];
+  }
+
   eventRow({ label, tone, value }) {
-    const line = [el('span', { class: 'name' }, label), el('span', { class: 'kind' }, value === null ? '' : kindOf(this.context.replay.value(value))),
-      el('span', { class: 'one' }, value === null ? '' : summary(this.context.replay, value, 90))];
-    if (value === null || !hasBody(this.context, value)) return el('div', { class: `row ${tone}` }, ...line);
+    const line = this.lineOf(label, value);
+    if (tone === 'error') { // an exception's value is its message, and its kind is the label
+      line[1].textContent = this.context.replay.value(value).text ?? '';
+      line[2].textContent = '';
+      return el('div', { class: 'row error' }, ...line);
+    }
+    if (!hasBody(this.context, value)) return el('div', { class: `row ${tone}` }, ...line);
     const node = el('details', { class: `row ${tone}`, open: true }, el('summary', {}, ...line));
     const inner = body(this.context, value);
     if (inner) node.append(el('div', { class: 'body' }, inner));
@@ -125,10 +135,9 @@ export class Panel {
   }
 
   rowNode(name, value, gone) {
-    const { replay } = this.context;
-    const label = el('span', { class: 'name' }, replay.data.steps.names[name]);
-    if (gone) return el('div', { class: 'row' }, label, el('span', { class: 'kind' }, 'deleted'), el('span', { class: 'one' }));
-    const line = [label, el('span', { class: 'kind' }, kindOf(replay.value(value))), el('span', { class: 'one' }, summary(replay, value, 90))];
+    const label = this.context.replay.data.steps.names[name];
+    if (gone) return el('div', { class: 'row' }, el('span', { class: 'name' }, label), el('span', { class: 'one' }), el('span', { class: 'kind' }, 'deleted'));
+    const line = this.lineOf(label, value);
     if (!hasBody(this.context, value)) return el('div', { class: 'row' }, ...line);
     const node = el('details', { class: 'row' }, el('summary', {}, ...line));
     // A click is the reader's wish and outlives the step; opening by the player is not.
@@ -156,5 +165,5 @@ function place(list, rows) {
 
 export function frameName(replay, frame) {
   const name = replay.codeName(frame.code);
-  return name === '<module>' ? 'the notebook' : name.replace('<locals>.', '');
+  return name === '<module>' ? 'top level' : name.replace('<locals>.', '');
 }

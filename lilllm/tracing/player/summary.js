@@ -73,7 +73,7 @@ export function summary(replay, id, limit = 72) {
 // What kind of thing it is and how large, for the column beside the name.
 export function kindOf(v) {
   switch (v.type) {
-    case 'tensor': return `${v.dtype.replace('torch.', '')} ${shapeOf(v)}`;
+    case 'tensor': return v.dtype.replace('torch.', '');
     case 'text': case 'seq': case 'map': return `${v.kind} · ${v.size.toLocaleString('en-US')}`;
     default: return v.kind || '';
   }

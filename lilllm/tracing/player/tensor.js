@@ -1,7 +1,7 @@
 // A tensor: what its numbers are like in a line, and where they are as a heatmap (values on hover; small ones as figures).
 
 import { count, el } from './element.js';
-import { number } from './summary.js';
+import { number, shapeOf } from './summary.js';
 
 // Both ramps keep their order for every kind of colour vision: cividis, and blue to orange through neutral.
 const SEQUENTIAL = [[0, 34, 78], [65, 77, 107], [124, 123, 120], [188, 174, 108], [254, 232, 56]];
@@ -49,6 +49,7 @@ function matrix(tensor, slice) {
 function statistics(tensor) {
   const parts = [];
   const add = (name, value, tone) => parts.push(el('span', { class: `stat ${tone ?? ''}` }, el('b', {}, name), ` ${value}`));
+  parts.push(el('span', { class: 'stat' }, el('b', {}, tensor.kind), ` ${shapeOf(tensor)}`));
   for (const name of ['min', 'max', 'mean', 'std']) {
     if (tensor[name] !== undefined && tensor[name] !== null) add(name, number(tensor[name]));
   }
@@ -73,7 +74,7 @@ function table(rows, paint) {
   return el('div', { class: 'scroll' }, el('table', { class: 'numbers' }, el('tbody', {}, ...body)));
 }
 
-function picture(rows, paint, where, label) {
+function picture(rows, paint, where, label, mean) {
   const height = rows.length;
   const width = Math.max(...rows.map((row) => row.length));
   const canvas = el('canvas', { width, height, role: 'img', 'aria-label': label, class: 'heat' });
@@ -89,7 +90,7 @@ function picture(rows, paint, where, label) {
   canvas.style.aspectRatio = `${width} / ${height}`;
   if (height === 1) Object.assign(canvas.style, { aspectRatio: 'auto', height: '20px' });
   const readout = el('span', { class: 'readout' });
-  const legend = `${number(paint.low)} to ${number(paint.high)}`;
+  const legend = `${number(paint.low)} to ${number(paint.high)}${mean ? ', means of blocks' : ''}`;
   readout.textContent = legend;
   canvas.addEventListener('pointermove', (event) => {
     const r = Math.min(height - 1, Math.floor((event.offsetY / canvas.clientHeight) * height));
@@ -111,7 +112,7 @@ function plot(tensor, slice, prefix, theme) {
   const where = found.mean
     ? (r, c) => `mean of block ${r}, ${c}:`
     : (r, c) => `[${[...prefix, ...(one ? [c] : [r, c])].join(', ')}] =`;
-  return picture(rows, paint, where, label);
+  return picture(rows, paint, where, label, found.mean);
 }
 
 export function tensorNode(tensor, theme) {

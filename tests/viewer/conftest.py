@@ -1,0 +1,147 @@
+"""The viewer in a real Chromium: a folder of made traces, a server on a free port, a page that keeps what it saw."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.viewer.hostile import hostile_trace
+from tests.viewer.lesson import SOURCE
+from tests.viewer.made import record
+from tests.viewer.watched import Watched
+
+ROOT = Path(__file__).resolve().parents[2]
+# Without these Chromium looks for a GPU, updates and peers, on machines that have none of them.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+START_SECONDS = 60
+
+
+def chromium() -> str:
+    """The path of a Chromium, or a skip with its reason; under CI=true its absence is a failure."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path:
+        return path
+    reason = "no chromium on this machine (put it on PATH, or name it in CHROMIUM)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``lectures/`` and ``traces/`` as the viewer finds them: one good trace, a hostile, a broken and a stopped one."""
+    root = tmp_path_factory.mktemp("viewer")
+    traces, lectures = root / "traces", root / "lectures"
+    traces.mkdir()
+    lectures.mkdir()
+    lesson = record(SOURCE, title="Pairs of bytes, merged")
+    whole = lesson.trace()
+    (traces / "01_pairs.trace.jsonl.gz").write_bytes(whole)
+    (traces / "02_broken.trace.jsonl.gz").write_bytes(b"this is no trace")
+    (traces / "03_stopped.trace.jsonl.gz").write_bytes(lesson.trace(stopped="it ran longer than 60 s"))
+    (traces / "04_hostile.trace.jsonl.gz").write_bytes(hostile_trace())
+    header = """# ---
+# jupyter:
+#   jupytext:
+#     comment_magics: false
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 Pairs of bytes
+#
+# What a tokenizer merges, and why.
+#
+# - **You will build:** a byte-pair encoder
+# - **You need:** Python
+# - **Minutes to read:** 5
+# - **Budget:** 10 s, 1 GB
+#
+# **Napkin question.** How many?
+
+# %%
+x = 1
+
+# %% [markdown]
+# **Napkin answer.** One.
+"""
+    (lectures / "01_pairs.py").write_text(header)
+    (lectures / "05_planned.py").write_text("x = 1\n")
+    (lectures / "measured.json").write_text('{"01_pairs": {"seconds": 31.4, "peak_mb": 612, "machine": "test"}}')
+    (lectures / "GLOSSARY.md").write_text("# Glossary\n\n**Token.** A piece of text that has a number.\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def app(folder: Path) -> Iterator[str]:
+    """The address of a running viewer."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "streamlit.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "viewer", "--server.port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, "LILLLM_VIEWER_ROOT": str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"the viewer did not start:\n{log.read_text()}")
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    path = chromium()
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def watched(browser: object, app: str) -> Iterator[Watched]:
+    page = Watched(browser, app)
+    yield page
+    page.context.close()
+    assert page.outside == [], "a request left the machine"
+    assert page.errors == [], "the page raised"
