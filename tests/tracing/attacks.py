@@ -457,7 +457,7 @@ def broken() -> dict[str, bytes]:
         # Each of these took 0.7 to 1.2 GB of memory before the reader counted what a file becomes.
         "bomb-pairs": pack(
             [
-                *whole[:2],
+                *whole[:3],
                 whole[3] | {"changes": []},
                 b'{"type":"steps","start":3,"op":"","line":[],"depth":[],'
                 b'"arg":[],"outputs":[' + b"[1,[]]," * 1_100_000 + b"[1,[]]]}",
