@@ -17,6 +17,7 @@ kind pass, for they are meant for the program. Other threads are not traced.
 from __future__ import annotations
 
 import builtins
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -34,6 +35,7 @@ _MUTABLE = object()
 _ATOMS = frozenset({int, float, bool, str, type(None), complex, type, type(sys), type(lambda: 0), type(len)})
 _PART_OF_STATEMENT = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"})
 _GENERATOR_LIKE = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
+_HISTORY = re.compile(r"_|__|___|_\d+|_i{1,3}|_i\d+|_(ih|oh|dh|exit_code)|In|Out")
 _NO_DIRECTIVES = Directives()
 
 
@@ -189,6 +191,7 @@ class Recorder:
         writer: Writer,
         *,
         hidden: frozenset[str] = frozenset(),
+        history: bool = False,
         checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         self.writer = writer
@@ -202,7 +205,8 @@ class Recorder:
         self.stack: list[Frame] = [self.module]
         self.stopped = ""
         self.step_into: dict[str, None] = {}
-        self._hidden = hidden
+        self._hidden = set(hidden)
+        self._history = history
         self._line = 0
         self._off: tuple[FrameType, Frame, int] | None = None
         self._ran = False  # in this cell the module's frame was met
@@ -428,7 +432,7 @@ class Recorder:
             if before is value:
                 count += 1
                 continue
-            if before is _UNSEEN and (name.startswith("__") or (module and name in self._hidden)):
+            if before is _UNSEEN and (name.startswith("__") or (module and self._is_hidden(name))):
                 continue
             count += 1
             number = self.values.encode(value)
@@ -441,6 +445,12 @@ class Recorder:
                 del shown[name], last[name]
                 found.append((whole_characters(name), -1))
         return found
+
+    def _is_hidden(self, name: str) -> bool:
+        """A global that is not the program's own: one that was there before it, or IPython's history."""
+        if name not in self._hidden and self._history and _HISTORY.fullmatch(name):
+            self._hidden.add(name)
+        return name in self._hidden
 
     def direct(self, step: int, directives: Directives) -> None:
         if directives.inspect:

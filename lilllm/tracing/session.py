@@ -10,7 +10,7 @@ import base64
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -44,18 +44,20 @@ class Session:
         budgets: Budgets | None = None,
         timeout: float | None = None,
         hidden: frozenset[str] = frozenset(),
+        history: bool = False,
     ) -> None:
+        """``hidden``: global names that are not the program's; ``history``: IPython's ``_``, ``_i1``, ``_1`` are not."""
         text = whole_characters(text)
         cells = cells if cells is not None else [Cell(kind="code", first=1, last=text.count("\n") + 1)]
         self.writer = Writer(
             path, title=title, files=[File(name=name, text=text)], cells=cells, budgets=budgets or Budgets()
         )
-        self.recorder = Recorder(self.writer, hidden=hidden, checkpoint=self._checkpoint)
+        self.recorder = Recorder(self.writer, hidden=hidden, history=history, checkpoint=self._checkpoint)
         self.stopped = ""
         self.data = b""
         self._timeout = timeout
         self._started = self._saved = time.monotonic()
-        self._restore: list[Callable[[], None]] = []
+        self._watched: list[tuple[Any, Any, Any]] = []
         self._text_step, self._text_left = -1, _STEP_TEXT
         self.save(ended=False)
 
@@ -98,9 +100,7 @@ class Session:
 
     def finish(self) -> bytes:
         """Write the file for good; its bytes."""
-        for restore in self._restore:
-            restore()
-        self._restore = []
+        self.leave_streams()
         return self.save(ended=True)
 
     def save(self, *, ended: bool) -> bytes:
@@ -134,7 +134,14 @@ class Session:
 
             with suppress(AttributeError, TypeError):
                 stream.write = write
-                self._restore.append(lambda stream=stream: stream.__dict__.pop("write", None))  # type: ignore[misc]
+                self._watched.append((stream, write, original))
+
+    def leave_streams(self) -> None:
+        """Undo ``watch_streams``, unless somebody has wrapped the stream since."""
+        for stream, write, original in self._watched:
+            if stream.__dict__.get("write") is write:
+                stream.write = original
+        self._watched = []
 
     def stream(self, name: Literal["stdout", "stderr"], text: Any) -> None:
         """Text written to a stream. A line that a progress bar draws over itself is left out: it holds times."""
