@@ -260,7 +260,7 @@ class BPETokenizer:
         return cls(merges_of_ranks(ranks), pattern=pattern, special_tokens=special, vocab=ranks)
 
     def to_tiktoken(self, name: str) -> tiktoken.Encoding:
-        """A tiktoken encoding with the same ids.
+        """A tiktoken encoding with the same ids (of two special tokens that begin alike, tiktoken may find either).
 
         Raises:
             ValueError: the ids do not rise in the order of the merges, which tiktoken takes for their rank, or the

@@ -186,27 +186,22 @@ def _merge_words(
     """Merge ``pair`` in the words ``found``, lower the counts of the pairs that this undoes, return the pairs made."""
     first, second = tuple(pair)
     fresh: defaultdict[str, list[int]] = defaultdict(list)
-    for index in found:
+    for index in set(found):
         parts = words[index].split(pair)
-        if len(parts) == 2:
-            left, right = parts
-            words[index] = left + new + right
+        words[index] = new.join(parts)
+        times = freq[index]
+        follows = False
+        for left, right in pairwise(parts):  # what stands before and after each place
             if left:
                 before = left[-1]
-                count[before + first] -= freq[index]
+                count[before + first] -= times
                 fresh[before + new].append(index)
+            elif follows:  # right behind the place before
+                count[second + first] -= times
+                fresh[new + new].append(index)
             if right:
                 after = right[0]
-                count[second + after] -= freq[index]
+                count[second + after] -= times
                 fresh[new + after].append(index)
-        elif len(parts) > 2:
-            old = words[index]
-            word = words[index] = new.join(parts)
-            for neighbours in map(add, old, old[1:]):
-                count[neighbours] -= freq[index]
-            for neighbours in map(add, word, word[1:]):
-                if new in neighbours:
-                    fresh[neighbours].append(index)
-                else:
-                    count[neighbours] += freq[index]
+            follows = True
     return fresh
