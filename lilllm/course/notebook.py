@@ -96,11 +96,14 @@ def is_exercise(cell: Any) -> bool:
 
 
 def check_name(cell: Any) -> str | None:
-    """The exercise that a cell belongs to: what it hands to ``check(...)`` first, or None.
+    """The exercise that a cell is: the name in its metadata, else what it hands to ``check(...)`` first, or None.
 
     >>> check_name({"source": "def f(x):\\n    return x\\n\\ncheck('bpe.merge', f)"})
     'bpe.merge'
     """
+    named = cell.get("metadata", {}).get("exercise")
+    if isinstance(named, str):
+        return named
     found = _CHECK.search(cell["source"])
     return (found[1] or found[2]) if found else None
 

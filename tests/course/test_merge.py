@@ -143,6 +143,11 @@ def test_check_name(source: str, name: str | None) -> None:
     assert check_name({"source": source}) == name
 
 
+def test_the_name_in_the_metadata_comes_first() -> None:
+    assert check_name({"source": "check('x', f)", "metadata": {"exercise": "topic.y"}}) == "topic.y"
+    assert check_name({"source": "check('x', f)", "metadata": {"exercise": ["odd"]}}) == "x"
+
+
 WORDS = st.integers(0, 10**9).map(lambda number: f"text {number}")
 
 
