@@ -154,4 +154,4 @@ def _survivors(counts: Floats, log_p: Floats, alternative: Floats, single: Mask,
     keep = max(n_pieces, int(len(loss) * (1 - prune)))
     alive = np.zeros(len(loss), bool)
     alive[np.argsort(-loss, kind="stable")[:keep]] = True
-    return alive | single
+    return alive

@@ -285,6 +285,13 @@ def test_bad_files_are_named(file, path, value, message):
         hf_json.from_json(changed(file, path, value), name="here.json")
 
 
+def test_a_special_token_that_a_normalizer_would_change():
+    file = json.loads(changed(WORDPIECE, ["normalizer"], {"type": "Lowercase"}))
+    hf_json.from_json(json.dumps(file).encode())
+    with pytest.raises(ValueError, match="normalized is true beside a normalizer"):
+        hf_json.from_json(changed(file, ["added_tokens", 0, "normalized"], True))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

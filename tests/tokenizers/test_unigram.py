@@ -115,6 +115,14 @@ def test_unknown_characters():
     assert not some.lossless
 
 
+def test_the_price_of_an_unknown_character_is_ten_below_the_least_score():
+    vocab = [("<unk>", 0.0), ("xa", -8.0), ("b", -8.0), ("c", -8.0), ("ab", -0.125), ("abc", -0.125)]
+    t = UnigramTokenizer(vocab, byte_fallback=False, splitter=None)
+    their = tokenizers.Tokenizer(tokenizers.models.Unigram(vocab, 0, False))
+    assert t.encode("xab") == [1, 2] == their.encode("xab").ids  # -16 against -18 - 0.125
+    assert t.encode("xabc") == [0, 5] == their.encode("xabc").ids  # -24 against -18 - 0.125
+
+
 def test_blank_marks():
     marked = UnigramTokenizer.train("hello hello hello", vocab_size=300, prepend_scheme="always")
     assert not marked.lossless

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lilllm.tokenizers import UnigramTokenizer
 from lilllm.tokenizers.unigram_lattice import Lattice, expected_counts_reference
 from lilllm.tokenizers.unigram_search import segmentations, viterbi
-from lilllm.tokenizers.unigram_train import digamma, m_step, seeds, train_unigram, training_runs
+from lilllm.tokenizers.unigram_train import _survivors, digamma, m_step, seeds, train_unigram, training_runs
 
 corpora = st.dictionaries(st.text("abc", min_size=1, max_size=8), st.integers(1, 9), min_size=1, max_size=6)
 CORPUS = {"▁low": 50, "▁lower": 20, "▁newest": 60, "▁widest": 30, "▁new": 25, "▁wider": 12, "▁slow": 9, "▁news": 7}
@@ -89,9 +89,17 @@ def test_plain_em_never_lowers_the_likelihood():
 
 def test_the_digamma_step_takes_most_from_rare_pieces():
     counts = np.array([1.0, 10.0, 1000.0])
-    loss = m_step(counts, "plain") - m_step(counts, "digamma")
-    assert loss[0] > 5 * loss[1] > 25 * loss[2]
-    assert np.exp(m_step(counts, "plain")).sum() == pytest.approx(1)
+    weights = np.exp(m_step(counts, "digamma") - m_step(counts, "digamma")[2]) * 999.5
+    # exp(digamma(1)) = exp(-gamma); for larger counts c - 1/2
+    np.testing.assert_allclose(weights, [math.exp(-0.5772156649), 9.504, 999.5], rtol=1e-3)
+    np.testing.assert_allclose(np.exp(m_step(counts, "plain")), counts / 1011)
+
+
+def test_characters_survive_even_if_nothing_uses_them():
+    counts, log_p = np.array([0.0, 9.0, 5.0]), np.array([-800.0, -1.0, -2.0])
+    alternative = np.array([-np.inf, -3.0, -3.0])
+    single = np.array([True, False, False])
+    assert _survivors(counts, log_p, alternative, single, 2, 0.1).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("kind", ["digamma", "plain"])
@@ -127,6 +135,7 @@ def test_pruning_drops_the_share_that_was_asked_for():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lilllm.tokenizers.unigram_train.tqdm", Bar)
         train_unigram(runs, n_pieces=40, prune=0.1)
+    assert len(sizes) > 5
     total = 40 + sum(sizes)
     for dropped in sizes[:-1]:
         assert dropped == total - int(total * 0.9)
