@@ -84,8 +84,8 @@ def test_code_lines_hold_the_whole_text() -> None:
 
 def test_spans_cover_statements_and_headers_but_not_bodies() -> None:
     source = (
-        "x = (1 +\n  2)\n@f(\n  1)\ndef g(\n  a,\n):\n\n  # why\n  return [\n    a]\nif (x and\n    x):\n  y = 1\nmatch x:\n"
-        "  case 1: pass\n"
+        "x = (1 +\n  2)\n@f(\n  1)\ndef g(\n  a,\n):\n\n  # why\n  return [\n    a]\n"
+        "if (x and\n    x):\n  y = 1\nmatch x:\n  case 1: pass\n"
     )
     assert statement_spans(source) == {1: 2, 5: 7, 10: 11, 12: 13}
     assert statement_spans("%%time\nx = 1") == {}

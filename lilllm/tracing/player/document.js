@@ -13,7 +13,7 @@ function codeLine(file, number, parts, onLine) {
   const inline = el('span', { class: 'inline' });
   const node = el('div', { class: 'line', onclick: (event) => {
     if (String(document.getSelection?.() ?? '') === '') onLine(file, number, event.shiftKey);
-  } }, el('span', { class: 'no', 'aria-hidden': 'true' }, String(number)), source, inline);
+  } }, el('span', { class: 'no', 'aria-hidden': 'true' }, String(number)), el('span', { class: 'what' }, source, inline));
   return { node, inline, shown: '' };
 }
 

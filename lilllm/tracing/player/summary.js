@@ -66,6 +66,9 @@ export function summary(replay, id, limit = 72) {
       if (!v.shape.length && v.data?.length) return `${kind}(${number(v.data[0])})`;
       if (v.shape.length === 1 && v.data?.length) return `[${joined(v.data, v.data, v.data.length, limit - 2, (x) => number(x))}]`;
       return `${kind} ${shapeOf(v)}`;
+    case 'rich':
+      if (v.view === 'tokens' && Array.isArray(v.data?.pieces)) return clip(v.data.pieces.map((p) => String(p).replace(/\n/g, '\\n')).join('|'));
+      return clip(v.text);
     default: return clip(v.text || kind);
   }
 }

@@ -54,6 +54,14 @@ function part(context, label, id) {
   return details;
 }
 
+// Parts one below the other, their values aligned after the longest label.
+function partsNode(...parts) {
+  const node = el('div', { class: 'parts' }, ...parts.filter(Boolean));
+  const longest = Math.max(0, ...[...node.querySelectorAll('.label')].map((label) => label.textContent.length));
+  node.style.setProperty('--label', `${Math.min(18, longest)}ch`);
+  return node;
+}
+
 function textBody(context, v) {
   if (v.text.length <= LONG && !v.text.includes('\n')) return null;
   const node = el('div', {}, el('pre', { class: 'long', tabindex: 0 }, v.text));
@@ -78,7 +86,7 @@ function sequenceBody(context, v) {
   }
   const unordered = v.kind.includes('set');
   const rows = (ids, first) => ids.map((id, i) => part(context, unordered ? '' : String(first + i), id));
-  return el('div', { class: 'parts' }, ...rows(v.head, 0),
+  return partsNode(...rows(v.head, 0),
     v.size > all.length ? more(v.size - all.length) : null, ...rows(tail, v.size - tail.length));
 }
 
@@ -87,14 +95,14 @@ function mappingBody(context, v) {
   if (!v.head.length) return null;
   const rows = (pairs) => pairs.map(([key, value]) => part(context, summary(context.replay, key, 32), value));
   const hidden = v.size - v.head.length - tail.length;
-  return el('div', { class: 'parts' }, ...rows(v.head), hidden > 0 ? more(hidden) : null, ...rows(tail));
+  return partsNode(...rows(v.head), hidden > 0 ? more(hidden) : null, ...rows(tail));
 }
 
 function objectBody(context, v) {
   const head = v.head ?? [];
   if (!head.length) return v.text.length > LONG ? el('pre', { class: 'long', tabindex: 0 }, v.text) : null;
   const hidden = (v.size ?? 0) - head.length;
-  return el('div', { class: 'parts' }, ...head.map(([name, id]) => part(context, name, id)), hidden > 0 ? more(hidden) : null);
+  return partsNode(...head.map(([name, id]) => part(context, name, id)), hidden > 0 ? more(hidden) : null);
 }
 
 const VIEWS = {
