@@ -62,7 +62,7 @@ class _Tutor:
         event, line = point.get("event"), point.get("line")
         message = point.get("exception_msg")
         message = clip(message, limits.TEXT) if isinstance(message, str) else ""
-        if event in _STOPS:
+        if isinstance(event, str) and event in _STOPS:
             builder.stopped = message or _STOPS[event]
             return False
         if event == "uncaught_exception":
