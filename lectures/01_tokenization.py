@@ -26,10 +26,10 @@
 # - **Budget:** 60 s, 2 GB
 #
 # **Napkin question.** A model reads 8,192 tokens at once. Its tokenizer has 4,096 tokens and was trained on English
-# technical prose. How many pages of such prose fit, at 3,000 characters a page? And how many pages of Hindi? Write two
-# numbers on a napkin before you go on. The last section computes them.
+# technical prose. How many pages of such prose fit, at 3,000 characters a page? And how many pages of Hindi? Write
+# two numbers on a napkin before you go on. The last section computes them.
 #
-# Words in ***bold italics*** are defined where they stand so, and again in the course's `GLOSSARY.md`.
+# Words in bold italics are defined where they stand, and again in the course's `GLOSSARY.md`.
 
 # %%
 import math
@@ -58,9 +58,9 @@ figures.use_style()
 # ## 1. What a tokenizer is for
 #
 # A ***tokenizer*** is a pair of functions. `encode` turns text into a list of integers, `decode` turns the integers
-# back into text. Each integer names a ***token***, a piece of text, and the set of all tokens is the ***vocabulary***.
-# The model keeps a vector for each token of the vocabulary (its *embedding*, from lecture 07 on) and computes with
-# those vectors only.
+# back into text. Each integer names a ***token***, a piece of text, and the set of all tokens is the
+# ***vocabulary***. The model keeps a vector for each token of the vocabulary (its *embedding*, from lecture 07 on)
+# and computes with those vectors only.
 #
 # Here is real text to work with: the prose of the Python language reference, which every Python carries with it. We
 # train on nine tenths of it and measure on the last tenth, which no tokenizer has seen: ***held-out text***. A
@@ -86,20 +86,22 @@ chips(bpe, test_text[:280])
 #
 # - **length**: the number of tokens that a text becomes. The model does work for each token, and has room for so many
 #   at once;
-# - **vocabulary**: a vector a token, to be stored and to be learned. A token that is seen twice in training learns little.
+# - **vocabulary**: a vector a token, to be stored and to be learned. A token that is seen twice in training learns
+#   little.
 #
-# Small pieces make long texts, large pieces make large vocabularies. To see where the ends of this scale are, we begin
-# at the bottom, with what text is.
+# Small pieces make long texts, large pieces make large vocabularies. To see where the ends of this scale are, we
+# begin at the bottom, with what text is.
 
 # %% [markdown]
 # ## 2. Text is code points, code points are bytes
 #
-# Unicode gives every character a number, its ***code point***. There are 1,114,112 of them, of which about 160,000 are
-# given to characters so far. Python's strings are sequences of code points: `ord` tells the number, `chr` goes back.
+# Unicode gives every character a number, its ***code point***. There are 1,114,112 of them, of which about 160,000
+# are given to characters so far. Python's strings are sequences of code points: `ord` tells the number, `chr` goes
+# back.
 #
 # A file or a network knows bytes only. ***UTF-8*** writes a code point as one to four bytes, and nearly all text in
-# the world is stored so. The first bits of the first byte say how many bytes there are; every further byte begins with
-# the bits `10`; what is left over holds the number.
+# the world is stored so. The first bits of the first byte say how many bytes there are; every further byte begins
+# with the bits `10`; what is left over holds the number.
 
 # %%
 rows = []
@@ -141,9 +143,9 @@ family_bytes.reveal(str(len(family.encode())))
 #
 # The reverse happens too: two different sequences of code points look the same. An é can be one code point, or an e
 # followed by an accent that is put over it. To a tokenizer these are different texts. Unicode defines
-# ***normalization forms*** that choose one of the two: NFC composes, NFD takes apart. SentencePiece and BERT normalize
-# before they encode, and so cannot give back exactly what they were given. GPT-2 and its successors do not touch the
-# text.
+# ***normalization forms*** that choose one of the two: NFC composes, NFD takes apart. SentencePiece and BERT
+# normalize before they encode, and so cannot give back exactly what they were given. GPT-2 and its successors do not
+# touch the text.
 
 # %%
 composed, apart = "é", "e\u0301"
@@ -167,8 +169,8 @@ except UnicodeDecodeError as error:
 # %% [markdown]
 # ## 3. Three simple tokenizers, and what each costs
 #
-# **Words.** Cut the text at white space and punctuation, and number what comes out. The vocabulary is the words of the
-# training text. A new word has no number, so one token stands for all of them, usually written `[UNK]`, for
+# **Words.** Cut the text at white space and punctuation, and number what comes out. The vocabulary is the words of
+# the training text. A new word has no number, so one token stands for all of them, usually written `[UNK]`, for
 # *unknown*: the ***unknown token***. What was there is lost.
 
 # %%
@@ -182,12 +184,12 @@ print(f"which is {word_ids.count(0) / len(word_ids):.1%}, for example", ", ".joi
 assert 0.03 < word_ids.count(0) / len(word_ids) < 0.20
 
 # %% [markdown]
-# One word in twenty to one in ten unknown, in text from the same book by the same authors. In a chat with strangers it
-# is worse: names, typing errors, every language but English. This is why nobody uses words any more.
+# One word in twenty to one in ten unknown, in text from the same book by the same authors. In a chat with strangers
+# it is worse: names, typing errors, every language but English. This is why nobody uses words any more.
 #
 # **Characters.** Every code point of the training text gets a number. The vocabulary is small, unless it is to hold
-# Chinese, and then it has tens of thousands of entries that are hardly ever seen. What was not in the training text is
-# unknown here too.
+# Chinese, and then it has tens of thousands of entries that are hardly ever seen. What was not in the training text
+# is unknown here too.
 #
 # **Bytes.** The vocabulary is the 256 bytes. Nothing is ever unknown, in any language, and no training is needed.
 # `encode` and `decode` are Python's own. The price is length.
@@ -215,11 +217,10 @@ simple = [
     ("characters", len(char_id) + 1, char_ids),
     ("bytes", 256, byte_ids),
 ]
-rows = [
-    [name, f"{size:,}", f"{len(ids):,}", f"{n_bytes / len(ids):.2f}", 0 if name == "bytes" else ids.count(0)]
-    + [f"{size * d_model:,}"]
-    for name, size, ids in simple
-]
+rows = []
+for name, size, ids in simple:
+    unknown = 0 if name == "bytes" else ids.count(0)
+    rows.append([name, f"{size:,}", f"{len(ids):,}", f"{n_bytes / len(ids):.2f}", unknown, f"{size * d_model:,}"])
 assert n_bytes / len(byte_ids) == 1
 table(["tokenizer", "vocabulary", "tokens", "bytes a token", "unknown", "embedding parameters"], rows)
 
@@ -276,8 +277,8 @@ assert merge([b"a", b"a", b"a"], (b"a", b"a")) == [b"aa", b"a"]  # from the left
 
 # %% [markdown]
 # If two pairs are equally frequent, something must decide, or two people get two tokenizers from the same text. As
-# GPT-2-style trainers do, we take the greater pair, comparing the bytes. (Hugging Face's trainer takes the pair with the
-# smaller ids: other merges, neither better.)
+# GPT-2-style trainers do, we take the greater pair, comparing the bytes. (Hugging Face's trainer takes the pair with
+# the smaller ids: other merges, neither better.)
 #
 # Here are the first merges on a little text, as they happen:
 
@@ -316,8 +317,9 @@ assert len(across) > 60
 
 # %% [markdown]
 # Tokens such as these spend the vocabulary on phrases: the same word would be learned again in every phrase that it
-# stands in, and with every punctuation mark behind it. So text is cut into ***pre-tokens*** first, and merges never cross
-# the border between two of them. The cut is made by a regular expression, the ***split pattern***. GPT-2's, piece by piece:
+# stands in, and with every punctuation mark behind it. So text is cut into ***pre-tokens*** first, and merges never
+# cross the border between two of them. The cut is made by a regular expression, the ***split pattern***. GPT-2's,
+# piece by piece:
 #
 # | part | matches |
 # |---|---|
@@ -385,8 +387,8 @@ print("last: ", [(a + b).decode() for a, b in naive_merges[-8:]])
 # GPT-2's vocabulary has 50,000 merges, and its training text has 40 GB. With this function each merge would read all
 # of it. Two observations make it fast.
 #
-# The first: the same words come again and again. A merge never crosses a pre-token, so equal pre-tokens are always cut
-# alike, and it is enough to keep each one once, with its count.
+# The first: the same words come again and again. A merge never crosses a pre-token, so equal pre-tokens are always
+# cut alike, and it is enough to keep each one once, with its count.
 
 # %%
 distinct = predict(
@@ -444,8 +446,8 @@ print(f"{naive_looked / counted_looked:.0f} times less")
 assert naive_looked > 20 * counted_looked
 
 # %% [markdown]
-# Equal, merge for merge. On the whole text the saving is larger still, so now we can afford it. `lilllm`'s trainer does
-# the same with one more idea: a heap hands out the best pair, where we look through all pairs with `max` in each
+# Equal, merge for merge. On the whole text the saving is larger still, so now we can afford it. `lilllm`'s trainer
+# does the same with one more idea: a heap hands out the best pair, where we look through all pairs with `max` in each
 # round. It must find the same merges.
 
 # %%
@@ -457,9 +459,9 @@ print(f"lilllm's tokenizer: {len(bpe.merges):,} merges and 256 bytes make {bpe.v
 # %% [markdown]
 # ## 6. Encoding, decoding, special tokens
 #
-# Now a new text. Encoding replays history: cut into pre-tokens, begin with bytes, and apply the merges *in the order in
-# which they were learned*. The place of a merge in the list is its ***rank***. In each round we take, of the pairs that
-# stand in the word, the one with the lowest rank.
+# Now a new text. Encoding replays history: cut into pre-tokens, begin with bytes, and apply the merges *in the order
+# in which they were learned*. The place of a merge in the list is its ***rank***. In each round we take, of the pairs
+# that stand in the word, the one with the lowest rank.
 
 
 # %%
@@ -498,8 +500,8 @@ print(encode(mixed))
 # %% [markdown]
 # Because the bottom is bytes, every text can be encoded: where no merge applies, a character costs its bytes.
 #
-# The same ids come out of `tiktoken`, the library that OpenAI's models are served with, when we hand it our tokens with
-# their ranks. `lilllm` encodes with it too, since it is written in Rust and fast.
+# The same ids come out of `tiktoken`, the library that OpenAI's models are served with, when we hand it our tokens
+# with their ranks. `lilllm` encodes with it too, since it is written in Rust and fast.
 
 # %%
 library = tiktoken.Encoding(
@@ -527,12 +529,15 @@ assert as_signal[-1] == with_end.special_tokens["<|endoftext|>"] not in as_text
 # %% [markdown]
 # ## 7. Broken on purpose: a bug that loses nothing
 #
-# A colleague writes their own `encode`. They have the vocabulary, and the obvious way to use it is to take the longest
-# token that fits, then the longest that fits behind it. It is short, it is fast, and every test passes:
+# A colleague writes their own `encode`. They have the vocabulary, and the obvious way to use it is to take the
+# longest token that fits, then the longest that fits behind it. It is short, it is fast, and every test passes:
 
 
 # %%
-def encode_longest(text, longest=max(map(len, token_id))):
+longest = max(map(len, token_id))
+
+
+def encode_longest(text):
     ids = []
     for word in regex.findall(GPT2, text):
         data = word.encode()
@@ -552,10 +557,10 @@ assert abs(len(wrong) / len(right) - 1) < 0.01
 # No text is lost, and the length differs by less than one percent. Then a model is trained with the one `encode` and
 # served with the other, and its answers are a little worse than they were in training. The loss is a little too high.
 #
-# We can see that symptom here with the smallest language model there is: it predicts a token from the one before it, by
-# counting pairs in the training text (mixed with the plain frequency of the token, for pairs that never occurred). Its
-# loss is measured in ***bits per byte***: the sum of $-\log_2 p$ over the tokens, divided by the bytes of the text. Dividing
-# by bytes makes it fair, whatever the tokens are.
+# We can see that symptom here with the smallest language model there is: it predicts a token from the one before it,
+# by counting pairs in the training text (mixed with the plain frequency of the token, for pairs that never occurred).
+# Its loss is measured in ***bits per byte***: the sum of $-\log_2 p$ over the tokens, divided by the bytes of the
+# text. Dividing by bytes makes it fair, whatever the tokens are.
 
 
 # %%
@@ -578,7 +583,8 @@ assert loss_wrong > loss_right * 1.01
 
 # %% [markdown]
 # The same text, the same vocabulary, the same model, and yet a loss that is more than one percent higher. Nothing
-# fails, so nobody looks. To find such a bug, look for the smallest input on which the two differ, and step through both:
+# fails, so nobody looks. To find such a bug, look for the smallest input on which the two differ, and step through
+# both:
 
 # %%
 test_words = Counter(regex.findall(GPT2, test_text))
@@ -597,15 +603,16 @@ while True:
         break
     tokens = merge(tokens, best)  # @inspect tokens
     steps.append(["", f"rank {rank[best]}", Chips(tuple(map(bytes.decode, tokens)))])
-steps.append(["longest first", "", Chips(tuple(token.decode() for token in map(bpe.token_bytes, encode_longest(smallest))))])
-assert tokens != [bpe.token_bytes(number) for number in encode_longest(smallest)]
+greedy = [bpe.token_bytes(number) for number in encode_longest(smallest)]
+steps.append(["longest first", "", Chips(tuple(map(bytes.decode, greedy)))])
+assert tokens != greedy
 table(["how", "merge", "tokens"], steps)
 
 # %% [markdown]
 # The longest token is in the vocabulary, but the merges do not lead there: a pair with a lower rank took one of its
-# letters first. In training, the model has never seen the other cut. **A vocabulary is not a tokenizer; the order of the
-# merges is part of it.** The lesson for tests: a round trip proves little. Compare ids with a reference, on text with
-# rare words in it.
+# letters first. In training, the model has never seen the other cut. **A vocabulary is not a tokenizer; the order of
+# the merges is part of it.** The lesson for tests: a round trip proves little. Compare ids with a reference, on text
+# with rare words in it.
 #
 # ## 8. WordPiece: score pairs, cut greedily
 #
@@ -617,8 +624,8 @@ table(["how", "merge", "tokens"], steps)
 # $$\text{score}(a, b) = \frac{f(ab)}{f(a)\, f(b)}$$
 #
 # where $f$ counts occurrences. It asks how often the two stand together, *given* how often each occurs at all: a pair
-# whose halves are rarely seen apart wins over a pair of two letters that are frequent everywhere. Pieces inside a word
-# are marked with `##`, so *s* at the start of a word and *s* at the end are different pieces.
+# whose halves are rarely seen apart wins over a pair of two letters that are frequent everywhere. Pieces inside a
+# word are marked with `##`, so *s* at the start of a word and *s* at the end are different pieces.
 
 # %%
 toy = {"hug": 6, "hugs": 4, "bug": 5, "bun": 3, "run": 7}
@@ -645,9 +652,9 @@ assert trained[-1] == by_score[0] + by_score[1].removeprefix("##")
 
 # %% [markdown]
 # *Encoding*: take the longest piece of the vocabulary that begins the word, then the longest `##` piece that goes on,
-# until the end. If at some place nothing fits, the **whole word** becomes `[UNK]`. No word of the toy text has an *m*.
-# With WordPiece *mug* and *bum* vanish. A BPE over the same letters would lose the one letter, and a BPE over bytes
-# nothing at all:
+# until the end. If at some place nothing fits, the **whole word** becomes `[UNK]`. No word of the toy text has an
+# *m*. With WordPiece *mug* and *bum* vanish. A BPE over the same letters would lose the one letter, and a BPE over
+# bytes nothing at all:
 
 # %%
 wordpiece = tokenizers.WordPieceTokenizer({piece: number for number, piece in enumerate([*trained, "hug", "##un"])})
@@ -665,10 +672,10 @@ table(["word", "WordPiece", "letters", "bytes"], rows)
 # %% [markdown]
 # ## 9. Unigram: a model of pieces
 #
-# BPE and WordPiece grow a vocabulary. ***Unigram*** (Kudo 2018) goes the other way: it begins with far too many pieces
-# and drops those that are missed least. And it is a probability model from the start. Each piece $x$ has a probability
-# $p(x)$, and a way to cut a text has the product of its pieces' probabilities. *walks* can be cut as *w·a·l·k·s*,
-# *walk·s*, *wa·lks* and so on. The best cut is the one with the greatest product.
+# BPE and WordPiece grow a vocabulary. ***Unigram*** (Kudo 2018) goes the other way: it begins with far too many
+# pieces and drops those that are missed least. And it is a probability model from the start. Each piece $x$ has a
+# probability $p(x)$, and a way to cut a text has the product of its pieces' probabilities. *walks* can be cut as
+# *w·a·l·k·s*, *walk·s*, *wa·lks* and so on. The best cut is the one with the greatest product.
 #
 # Which cuts are there? Listing them all is easy to write:
 
@@ -696,9 +703,10 @@ for value, parts in sorted(cuts("walks", log_p), reverse=True)[:4]:
 assert len(list(cuts("walks", log_p))) == 2**4  # each of the four places between letters: cut or not
 
 # %% [markdown]
-# A text of $n$ characters has $2^{n-1}$ cuts, so listing ends at short words. But the best cut of `text[:end]` is the best
-# cut of some `text[:start]`, followed by the piece `text[start:end]`. So find the best cut of every beginning, the short
-# ones first. This is the ***Viterbi algorithm***: about $n^2/2$ steps, and none with pieces that are too long to exist.
+# A text of $n$ characters has $2^{n-1}$ cuts, so listing ends at short words. But the best cut of `text[:end]` is the
+# best cut of some `text[:start]`, followed by the piece `text[start:end]`. So find the best cut of every beginning,
+# the short ones first. This is the ***Viterbi algorithm***: about $n^2/2$ steps, and none with pieces that are too
+# long to exist.
 
 
 # %%
@@ -723,11 +731,11 @@ for word in ("walks", "jumping", "walktalk"):
     print(word, parts)
 
 # %% [markdown]
-# Where do the probabilities come from? We do not know how the words should be cut: that is what we want to learn. So we
-# go in circles, which is ***expectation-maximization*** (EM):
+# Where do the probabilities come from? We do not know how the words should be cut: that is what we want to learn. So
+# we go in circles, which is ***expectation-maximization*** (EM):
 #
-# - **E step**: with the present probabilities, weigh *all* cuts of each word by their probability, and count how often
-#   each piece is used on average.
+# - **E step**: with the present probabilities, weigh *all* cuts of each word by their probability, and count how
+#   often each piece is used on average.
 # - **M step**: those counts, divided by their sum, are the new probabilities.
 #
 # Each round makes the training text more probable, or leaves it as it is. We check that.
@@ -766,9 +774,9 @@ print(f"{before} pieces at the start, {len(log_p)} of them still in use")
 assert all(later >= earlier - 1e-6 for earlier, later in pairwise(history))
 
 # %% [markdown]
-# Then prune. What would the text lose without a piece? Its uses would have to be written with the next best cut, which
-# is less probable. Sort the pieces by that loss, drop the 10 to 20 % that cost least, keep all single letters so that
-# every word can still be written, and run EM again, until the vocabulary is as small as you want.
+# Then prune. What would the text lose without a piece? Its uses would have to be written with the next best cut,
+# which is less probable. Sort the pieces by that loss, drop the 10 to 20 % that cost least, keep all single letters
+# so that every word can still be written, and run EM again, until the vocabulary is as small as you want.
 
 
 # %%
@@ -791,10 +799,10 @@ print(f"{n_letters} letters, and:", " ".join(longer))
 assert {"walk", "talk", "jump"} <= set(longer)
 
 # %% [markdown]
-# The three stems are there, and room for five whole words beside them. The endings *s*, *ed*, *ing* are not, which may
-# surprise: while *walking* is a piece, nobody misses *ing*, and each piece is judged as if all others stayed. On real text
-# there are far more words than room, so stems and endings do remain. `lilllm` computes the same with arrays, and so can
-# begin with tens of thousands of substrings:
+# The three stems are there, and room for five whole words beside them. The endings *s*, *ed*, *ing* are not, which
+# may surprise: while *walking* is a piece, nobody misses *ing*, and each piece is judged as if all others stayed. On
+# real text there are far more words than room, so stems and endings do remain. `lilllm` computes the same with
+# arrays, and so can begin with tens of thousands of substrings:
 
 # %%
 unigram = tokenizers.UnigramTokenizer.train(train_text, vocab_size=4096)  # @stepover
@@ -807,11 +815,12 @@ words_to_cut = (" comparing", " processing", " commas", " attempting")  # picked
 table(["word", "BPE", "Unigram"], [[word, chips(bpe, word), chips(unigram, word)] for word in words_to_cut])
 
 # %% [markdown]
-# Both tables of pieces are as large, but BPE's are what counting left behind, while Unigram's cuts are more often where a
-# reader would cut. A probability model can do one more thing that BPE cannot: draw *another* cut, each with its own probability. A model that
-# is trained on a different cut of the same word each time learns that they mean the same, and is less thrown by typing
-# errors and rare words. This is ***subword regularization***. The exponent $\alpha$ says how bold the draws are: cuts are
-# drawn with probability proportional to $P^\alpha$; 0 makes all cuts alike, a large $\alpha$ gives nearly always the best.
+# Both tables of pieces are as large, but BPE's are what counting left behind, while Unigram's cuts are more often
+# where a reader would cut. A probability model can do one more thing that BPE cannot: draw *another* cut, each with
+# its own probability. A model that is trained on a different cut of the same word each time learns that they mean the
+# same, and is less thrown by typing errors and rare words. This is ***subword regularization***. The exponent
+# $\alpha$ says how bold the draws are: cuts are drawn with probability proportional to $P^\alpha$; 0 makes all cuts
+# alike, a large $\alpha$ gives nearly always the best.
 
 # %%
 draw = random.Random(1)
@@ -826,14 +835,14 @@ table(["alpha", "different cuts in 200 draws", "most frequent", "second", "third
 # %% [markdown]
 # ## 10. SentencePiece's view: the text is one string
 #
-# WordPiece first cuts into words at spaces, and then cannot tell whether there was one space or two. Thai, Chinese and
-# Japanese do not even write spaces between words. ***SentencePiece*** (Kudo and Richardson 2018) treats the raw text as one
-# string: a space is a character like others, written `▁` (U+2581) so that it can be seen. Decoding is joining the pieces
-# and writing spaces for `▁`. It is a way to treat text, not an algorithm: under it can be Unigram (T5, XLNet) or BPE
-# (Llama 1 and 2).
+# WordPiece first cuts into words at spaces, and then cannot tell whether there was one space or two. Thai, Chinese
+# and Japanese do not even write spaces between words. ***SentencePiece*** (Kudo and Richardson 2018) treats the raw
+# text as one string: a space is a character like others, written `▁` (U+2581) so that it can be seen. Decoding is
+# joining the pieces and writing spaces for `▁`. It is a way to treat text, not an algorithm: under it can be Unigram
+# (T5, XLNet) or BPE (Llama 1 and 2).
 #
-# A character outside the vocabulary would be unknown. With ***byte fallback*** it is written as the tokens of its UTF-8
-# bytes, for which 256 tokens are kept aside:
+# A character outside the vocabulary would be unknown. With ***byte fallback*** it is written as the tokens of its
+# UTF-8 bytes, for which 256 tokens are kept aside:
 
 # %%
 sentence = "two  spaces, 🌍"
@@ -847,9 +856,9 @@ chips(unigram, sentence)
 # %% [markdown]
 # ## 11. Side by side
 #
-# Now the measures. Beside the compression ratio one often meets ***fertility***: tokens a word. It is easy to picture (1
-# would be a word tokenizer), but of use only where words are separated by spaces. Three tokenizers with 4,096 tokens
-# each, trained on the same text, and bytes:
+# Now the measures. Beside the compression ratio one often meets ***fertility***: tokens a word. It is easy to picture
+# (1 would be a word tokenizer), but of use only where words are separated by spaces. Three tokenizers with 4,096
+# tokens each, trained on the same text, and bytes:
 
 # %%
 code = python_code()[:100_000]
@@ -862,12 +871,12 @@ for name, tokenizer in by_name.items():
 table(["tokenizer", "training text", "held-out text", "Python code", "fertility, held out"], rows)
 
 # %% [markdown]
-# Read it with care. All three do worse on held-out text than on what they were trained on: late merges serve words that
-# happen to occur in the training text. Code is worse again, being another kind of text. BPE leads here because it chooses
-# by count, and count is what compression pays for; the score of WordPiece likes rare pairs that seldom occur, and on a
-# text as short as ours that is costly. Unigram keeps 256 of its 4,096 places for byte fallback that English never uses,
-# and as it is trained here no piece holds two blanks, so each blank of an indented line is a token. None of this says which
-# model would be better: compression makes a model cheaper, and that is all it does.
+# Read it with care. All three do worse on held-out text than on what they were trained on: late merges serve words
+# that happen to occur in the training text. Code is worse again, being another kind of text. BPE leads here because
+# it chooses by count, and count is what compression pays for; the score of WordPiece likes rare pairs that seldom
+# occur, and on a text as short as ours that is costly. Unigram keeps 256 of its 4,096 places for byte fallback that
+# English never uses, and as it is trained here no piece holds two blanks, so each blank of an indented line is a
+# token. None of this says which model would be better: compression makes a model cheaper, and that is all it does.
 #
 # How large should the vocabulary be? The merges of a small vocabulary are the first merges of a larger one, so one
 # training gives the whole curve.
@@ -895,10 +904,11 @@ print("held-out text, gain at each doubling:", " ".join(f"{gain:.0%}" for gain i
 assert gains == sorted(gains, reverse=True)
 
 # %% [markdown]
-# Each doubling of the vocabulary gains less than the one before, and costs twice the embeddings. The gap between training
-# and held-out text opens: those are the merges that were learned by heart. GPT-2 took 50,257 tokens, GPT-4 about
-# 100,000, Llama 3 128,000, some models 256,000; a larger vocabulary pays for larger models and for many languages.
-# GPT-2's table of 50,257 vectors of 768 numbers is 38.6 million parameters, of 124 million in its smallest model.
+# Each doubling of the vocabulary gains less than the one before, and costs twice the embeddings. The gap between
+# training and held-out text opens: those are the merges that were learned by heart. GPT-2 took 50,257 tokens, GPT-4
+# about 100,000, Llama 3 128,000, some models 256,000; a larger vocabulary pays for larger models and for many
+# languages. GPT-2's table of 50,257 vectors of 768 numbers is 38.6 million parameters, of 124 million in its smallest
+# model.
 #
 # ### Other languages
 #
@@ -944,32 +954,36 @@ assert set(order[:7]) == latin | {"Chinese"} - set(order[7:8]) or set(order[:8])
 # %% [markdown]
 # Two things add up. UTF-8 itself gives English one byte a character, Greek and Russian two, Hindi, Thai, Chinese and
 # Japanese three (dashed bars). And our merges were learned from English, so other Latin languages get some use out of
-# them, and other scripts none: there every byte is a token. (Chinese needs few characters for the same meaning, which makes
-# up for much of it.) Petrov and others (2023) measured the tokenizers of well-known models and found up to 15 times more
-# tokens for one language than for another, with the same text. Speakers of those languages pay more, wait longer and
-# have less room. The cure is training text in many languages, and a vocabulary large enough for them.
+# them, and other scripts none: there every byte is a token. (Chinese needs few characters for the same meaning, which
+# makes up for much of it.) Petrov and others (2023) measured the tokenizers of well-known models and found up to 15
+# times more tokens for one language than for another, with the same text. Speakers of those languages pay more, wait
+# longer and have less room. The cure is training text in many languages, and a vocabulary large enough for them.
 #
 # The same tokens, in place:
 
 # %%
 samples = [(language, article_one(language)[:60]) for language in ("English", "German", "Turkish", "Greek", "Arabic")]
 samples += [(language, article_one(language)[:16]) for language in ("Hindi", "Thai", "Chinese", "Japanese", "Korean")]
-samples += [("code", "for i in range(10):\n    total += x[i]"), ("numbers", "1969 3.14159 1000000"), ("emoji", "🌍🚀 :-)")]
+samples += [
+    ("code", "for i in range(10):\n    total += x[i]"),
+    ("numbers", "1969 3.14159 1000000"),
+    ("emoji", "🌍🚀 :-)"),
+]
 rows = [[name, f"{tokenizers.compression_ratio(bpe, text):.2f}", chips(bpe, text)] for name, text in samples]
 table(["text", "bytes a token", "tokens"], rows)
 
 # %% [markdown]
-# A piece such as `<e0>` is one byte of a character that is spread over several tokens. A model that writes Hindi with this
-# tokenizer must get every byte right before a single letter appears.
+# A piece such as `<e0>` is one byte of a character that is spread over several tokens. A model that writes Hindi with
+# this tokenizer must get every byte right before a single letter appears.
 #
 # ## 12. Odd failures, explained
 #
 # ### Glued spaces
 #
-# `"The"`, `"the"`, `" The"` and `" the"` are four different tokens with nothing in common but what the model learns about
-# them. And since the space is glued to the *next* word, a prompt should not end with one. A space that is a token of its
-# own hardly ever stands before a letter in the training text: only where a rare word falls into pieces so small that not
-# even its space is joined to anything.
+# `"The"`, `"the"`, `" The"` and `" the"` are four different tokens with nothing in common but what the model learns
+# about them. And since the space is glued to the *next* word, a prompt should not end with one. A space that is a
+# token of its own hardly ever stands before a letter in the training text: only where a rare word falls into pieces
+# so small that not even its space is joined to anything.
 
 # %%
 four = [bpe.encode(word) for word in ("The", "the", " The", " the")]
@@ -985,14 +999,15 @@ prompts = ["The answer is", "The answer is "]
 table(["prompt", "tokens"], [[repr(prompt), chips(bpe, prompt)] for prompt in prompts])
 
 # %% [markdown]
-# After the second prompt the model is in a state that it has hardly ever seen before a word. It has learned: a lone space,
-# so some other sign follows, or a second space. This is why "do not end your prompt with a space" is good advice.
+# After the second prompt the model is in a state that it has hardly ever seen before a word. It has learned: a lone
+# space, so some other sign follows, or a second space. This is why "do not end your prompt with a space" is good
+# advice.
 #
 # ### Numbers cut from the left
 #
-# GPT-2's pattern takes a number whole, and the merges cut it as the training text happened to have it. GPT-4's cuts groups
-# of three, **from the left**, where people group from the right: 1,234,567. So the same digit stands in another place of
-# its group as soon as the number gets one digit longer:
+# GPT-2's pattern takes a number whole, and the merges cut it as the training text happened to have it. GPT-4's cuts
+# groups of three, **from the left**, where people group from the right: 1,234,567. So the same digit stands in
+# another place of its group as soon as the number gets one digit longer:
 
 # %%
 FROM_RIGHT = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"
@@ -1004,9 +1019,9 @@ for number in ("999", "1000", "12345", "123456", "1234567"):
 table(["number", "from the left", "from the right", "as people write it"], rows)
 
 # %% [markdown]
-# To add 999 and 1234, a model must line up `999` with `123`+`4`. How often do the groups of two numbers mean the same place
-# values? Cut from the right, always. Cut from the left, only if both numbers have equally many digits, or differ by
-# three:
+# To add 999 and 1234, a model must line up `999` with `123`+`4`. How often do the groups of two numbers mean the same
+# place values? Cut from the right, always. Cut from the left, only if both numbers have equally many digits, or
+# differ by three:
 
 # %%
 draw = random.Random(0)
@@ -1023,15 +1038,15 @@ assert 0.3 < aligned < 0.45
 assert all(last_group(n, FROM_RIGHT) == min(3, len(str(n))) for pair in pairs for n in pair)
 
 # %% [markdown]
-# Singh and Strouse (2024) found that GPT-3.5 and GPT-4 add much better when numbers are written with commas, which forces
-# the cut from the right. Llama 1 and 2 take each digit as a token of its own: longer, and always aligned.
+# Singh and Strouse (2024) found that GPT-3.5 and GPT-4 add much better when numbers are written with commas, which
+# forces the cut from the right. Llama 1 and 2 take each digit as a token of its own: longer, and always aligned.
 #
 # ### White space in code
 #
 # A tokenizer trained on prose has no token for eight spaces, and indented code is full of them. Codex, GPT-3 trained
-# further on code, added tokens for runs of white space and needed about 30 % fewer tokens (Chen and others 2021). Let us
-# try it. First a tokenizer from prose without any runs of spaces; then, to it, a token for each run of 2 to 24, made from
-# the run that is one shorter and one more space:
+# further on code, added tokens for runs of white space and needed about 30 % fewer tokens (Chen and others 2021). Let
+# us try it. First a tokenizer from prose without any runs of spaces; then, to it, a token for each run of 2 to 24,
+# made from the run that is one shorter and one more space:
 
 # %%
 prose = re.sub(r"(?m)^ +| +(?= )", "", train_text)  # no indentation, no double spaces
@@ -1044,10 +1059,10 @@ print(f"{before:,} tokens, with {len(one_longer)} tokens for runs of spaces {aft
 print("tokens for runs of 1 to 12 spaces:", [len(first_try.encode(" " * n)) for n in range(1, 13)])
 
 # %% [markdown]
-# A good saving, but look at the last line: a run of eight is not one token. The tokens are in the vocabulary, and the merges
-# do not lead to them. The first merge turns eight spaces into four pairs, and there is no merge of two pairs. It is the
-# bug of section 7 again, from the other side. Merges that do lead there double first (2, 4, 8, 16) and then put together
-# the rest:
+# A good saving, but look at the last line: a run of eight is not one token. The tokens are in the vocabulary, and the
+# merges do not lead to them. The first merge turns eight spaces into four pairs, and there is no merge of two pairs.
+# It is the bug of section 7 again, from the other side. Merges that do lead there double first (2, 4, 8, 16) and then
+# put together the rest:
 
 # %%
 doubled = [2, 4, 8, 16]
@@ -1068,20 +1083,22 @@ kinds = {"from prose": from_prose, "one longer": first_try, "doubled": with_runs
 table(["tokenizer", "tokens", "code"], [[name, len(t.encode(snippet)), chips(t, snippet)] for name, t in kinds.items()])
 
 # %% [markdown]
-# Close to what Codex reports, with 23 more tokens, on other code and with a far smaller vocabulary. The agreement is partly
-# luck: the saving depends on how deeply the code is indented and on how many tokens the rest of the line needs.
+# Close to what Codex reports, with 23 more tokens, on other code and with a far smaller vocabulary. The agreement is
+# partly luck: the saving depends on how deeply the code is indented and on how many tokens the rest of the line
+# needs.
 #
 # ### Glitch tokens
 #
-# The tokenizer is trained first, the model later, often on other data. Suppose that the tokenizer's text had a log in it
-# where one user's name occurs thousands of times, so that the name became a token; and that the log was thrown out
-# before the model was trained. The token is in the vocabulary, but its vector has never been trained: a ***glitch token***.
-# GPT-2's vocabulary has such tokens, the best known being *SolidGoldMagikarp*, a user's name, and models that shared it
-# answered with nonsense when they met it. Land and Bartolo (2024) found them in most models they looked at.
+# The tokenizer is trained first, the model later, often on other data. Suppose that the tokenizer's text had a log in
+# it where one user's name occurs thousands of times, so that the name became a token; and that the log was thrown out
+# before the model was trained. The token is in the vocabulary, but its vector has never been trained: a ***glitch
+# token***. GPT-2's vocabulary has such tokens, the best known being *SolidGoldMagikarp*, a user's name, and models
+# that shared it answered with nonsense when they met it. Land and Bartolo (2024) found them in most models they
+# looked at.
 #
-# We build one. The tokenizer sees the prose and a log, the model sees the prose only. The model is the smallest one with
-# embeddings: a vector for the token that was read, a vector for each token that may come next, and softmax of their
-# products.
+# We build one. The tokenizer sees the prose and a log, the model sees the prose only. The model is the smallest one
+# with embeddings: a vector for the token that was read, a vector for each token that may come next, and softmax of
+# their products.
 
 # %%
 log = "TealPangolin42 has joined. TealPangolin42 has left.\n" * 200
@@ -1115,9 +1132,9 @@ assert never <= set(untrained)
 print(f"{len(never)} of {vocab} tokens never occur; their vectors are, to the bit, the random ones of the start")
 
 # %% [markdown]
-# Every training step moves the vectors of the tokens in its batch and no others. A token that never comes keeps its random
-# vector for ever. That also tells how to look for glitch tokens in a model that you did not train: search for vectors that
-# look like noise. What does the model do when it meets one?
+# Every training step moves the vectors of the tokens in its batch and no others. A token that never comes keeps its
+# random vector for ever. That also tells how to look for glitch tokens in a model that you did not train: search for
+# vectors that look like noise. What does the model do when it meets one?
 
 
 # %%
@@ -1134,21 +1151,22 @@ def surprise(p):
 
 trained_tokens = [token for token, _ in Counter(ids.tolist()).most_common(50)]
 usual = np.mean([surprise(next_token(token)) for token in trained_tokens])
-print(f"entropy of the next token: {usual:.1f} bits after a frequent token, {surprise(next_token(glitch[0])):.1f} after")
-print(f"the glitch token, of {math.log2(vocab):.1f} that mean it knows nothing")
-assert surprise(next_token(glitch[0])) > usual + 1
+lost = surprise(next_token(glitch[0]))
+print(f"entropy of the next token: {usual:.1f} bits after a frequent token, {lost:.1f} after the glitch token")
+print(f"(a model that knows nothing has {math.log2(vocab):.1f})")
+assert lost > usual + 1
 lengths = np.linalg.norm(E, axis=1)
 assert lengths[glitch[0]] < np.median(lengths[trained_tokens]) / 2
 
 # %% [markdown]
-# It knows next to nothing: the vector points nowhere. In this small model the answer is only vague. In a large one, layers of
-# computation make something of the noise, and it comes out as insults, refusals or somebody else's text. The cure is dull:
-# train the tokenizer on the data that the model will see, and look for tokens that do not occur.
+# It knows next to nothing: the vector points nowhere. In this small model the answer is only vague. In a large one,
+# layers of computation make something of the noise, and it comes out as insults, refusals or somebody else's text.
+# The cure is dull: train the tokenizer on the data that the model will see, and look for tokens that do not occur.
 #
 # ### Letters are out of sight
 #
-# How many *r* are in *strawberry*? The model does not see letters, it sees ids. It must have learned the spelling of every
-# token from text that spells. The same is true of rhymes, of reversing words, and of counting characters.
+# How many *r* are in *strawberry*? The model does not see letters, it sees ids. It must have learned the spelling of
+# every token from text that spells. The same is true of rhymes, of reversing words, and of counting characters.
 
 # %%
 spelled = " ".join("strawberry")
@@ -1157,8 +1175,8 @@ table(["text", "tokens"], [[text, chips(bpe, text)] for text in (" strawberry", 
 # %% [markdown]
 # ## 13. Try it
 #
-# Type something of your own. Names, other languages, code, long numbers, two spaces: watch where the cuts fall. In a static
-# copy of this notebook you see the table for the first text only.
+# Type something of your own. Names, other languages, code, long numbers, two spaces: watch where the cuts fall. In a
+# static copy of this notebook you see the table for the first text only.
 
 
 # %%
@@ -1190,13 +1208,13 @@ assert 8 < english_pages < 11
 assert 0.9 < hindi_pages < 1.2
 
 # %% [markdown]
-# Between nine and ten pages of English, one page of Hindi. If you took the usual rule of thumb, four characters a token, you
-# had about eleven pages: a good estimate for a large tokenizer, a little too much for this small one.
+# Between nine and ten pages of English, one page of Hindi. If you took the usual rule of thumb, four characters a
+# token, you had about eleven pages: a good estimate for a large tokenizer, a little too much for this small one.
 #
 # ## 15. Exercises
 #
-# Write the function in each cell, then run it. `check` tries it on small cases and names the likely mistake. For a hint, add
-# `hint=1`, then `hint=2`; for a solution, `solution=True`.
+# Write the function in each cell, then run it. `check` tries it on small cases and names the likely mistake. For a
+# hint, add `hint=1`, then `hint=2`; for a solution, `solution=True`.
 #
 # **1. UTF-8 by hand.** Section 2 shows the bits. Write the encoder, without `str.encode`.
 
@@ -1210,8 +1228,8 @@ def utf8_bytes(code_point):
 check("tokenizers.utf8", utf8_bytes)
 
 # %% [markdown]
-# **2. Compression ratio of many texts.** A test set has many texts, some short, some long. `encode` is a function from text to
-# a list of ids.
+# **2. Compression ratio of many texts.** A test set has many texts, some short, some long. `encode` is a function
+# from text to a list of ids.
 
 
 # %% tags=["exercise"] exercise="tokenizers.compression"
@@ -1223,8 +1241,8 @@ def compression_ratio(texts, encode):
 check("tokenizers.compression", compression_ratio)
 
 # %% [markdown]
-# **3. BPE's encode.** Like `encode_word`, but on characters, and with the merges as a list in the order of learning, such as
-# `[("e", "r"), ("l", "o")]`. Think of section 7.
+# **3. BPE's encode.** Like `encode_word`, but on characters, and with the merges as a list in the order of learning,
+# such as `[("e", "r"), ("l", "o")]`. Think of section 7.
 
 
 # %% tags=["exercise"] exercise="tokenizers.bpe_encode"
@@ -1236,8 +1254,8 @@ def bpe_encode(word, merges):
 check("tokenizers.bpe_encode", bpe_encode)
 
 # %% [markdown]
-# **4. Text as it streams.** A model sends one token after the other, and a token may end in the middle of a character. What do
-# you show after each? (Every chat window has to solve this.)
+# **4. Text as it streams.** A model sends one token after the other, and a token may end in the middle of a
+# character. What do you show after each? (Every chat window has to solve this.)
 
 
 # %% tags=["exercise"] exercise="tokenizers.stream"
@@ -1261,8 +1279,9 @@ def wordpiece(word, vocabulary):
 check("tokenizers.wordpiece", wordpiece)
 
 # %% [markdown]
-# **6. All cuts at once.** Viterbi finds the best cut. EM needs the *sum* over all cuts, and listing them takes $2^{n-1}$ steps.
-# Change `viterbi` so that it returns the log of that sum. One word in it changes, and a little beside.
+# **6. All cuts at once.** Viterbi finds the best cut. EM needs the *sum* over all cuts, and listing them takes
+# $2^{n-1}$ steps. Change `viterbi` so that it returns the log of that sum. One word in it changes, and a little
+# beside.
 
 
 # %% tags=["exercise"] exercise="tokenizers.forward"
@@ -1276,31 +1295,34 @@ check("tokenizers.forward", log_likelihood)
 # %% [markdown]
 # ## What we left out
 #
-# - **BPE with chance** (BPE-dropout, Provilkov and others 2020): skip merges at random, which gives BPE what sampling gives
-#   Unigram.
-# - **Tokens over word borders** (SuperBPE, Liu and others 2025): section 4 called them a waste. Allowed late, after the words
-#   are learned, they save up to a third of the tokens.
-# - **No tokenizer at all**: ByT5 (Xue and others 2021) reads bytes; the Byte Latent Transformer (Pagnoni and others 2024) groups
-#   bytes by how hard they are to predict.
-# - **Token healing**: step back one token at the end of a prompt and let the model choose again, so that a cut in the wrong
-#   place does no harm.
-# - How the trainer reads files larger than memory and uses several processes: `lilllm.tokenizers.pretoken_counts`, and
-#   `lilllm tokenizer train` on the command line. The file formats: `lilllm.tokenizers.hf_json`.
+# - **BPE with chance** (BPE-dropout, Provilkov and others 2020): skip merges at random, which gives BPE what sampling
+#   gives Unigram.
+# - **Tokens over word borders** (SuperBPE, Liu and others 2025): section 4 called them a waste. Allowed late, after
+#   the words are learned, they save up to a third of the tokens.
+# - **No tokenizer at all**: ByT5 (Xue and others 2021) reads bytes; the Byte Latent Transformer (Pagnoni and others
+#   2024) groups bytes by how hard they are to predict.
+# - **Token healing**: step back one token at the end of a prompt and let the model choose again, so that a cut in the
+#   wrong place does no harm.
+# - How the trainer reads files larger than memory and uses several processes: `lilllm.tokenizers.pretoken_counts`,
+#   and `lilllm tokenizer train` on the command line. The file formats: `lilllm.tokenizers.hf_json`.
 # - Chat templates, in which special tokens mark who speaks: lecture 20.
 #
 # ## Sources
 #
 # - Gage 1994, *A New Algorithm for Data Compression*, The C Users Journal 12(2): byte-pair encoding.
 # - Sennrich, Haddow, Birch 2016, *Neural Machine Translation of Rare Words with Subword Units*, arXiv:1508.07909.
-# - Radford and others 2019, *Language Models are Unsupervised Multitask Learners* (GPT-2), section 2.2: BPE over bytes.
-# - Schuster, Nakajima 2012, *Japanese and Korean Voice Search*, ICASSP: WordPiece's vocabulary. (What BERT's authors ran was
-#   not published; the score of section 8 is the form in which it is usually told.)
+# - Radford and others 2019, *Language Models are Unsupervised Multitask Learners* (GPT-2), section 2.2: BPE over
+#   bytes.
+# - Schuster, Nakajima 2012, *Japanese and Korean Voice Search*, ICASSP: WordPiece's vocabulary. (What BERT's authors
+#   ran was not published; the score of section 8 is the form in which it is usually told.)
 # - Kudo 2018, *Subword Regularization*, arXiv:1804.10959: Unigram and sampling.
 # - Kudo, Richardson 2018, *SentencePiece*, arXiv:1808.06226.
 # - Chen and others 2021, *Evaluating Large Language Models Trained on Code* (Codex), arXiv:2107.03374, section 3.2.
 # - Petrov and others 2023, *Language Model Tokenizers Introduce Unfairness Between Languages*, arXiv:2305.15425.
-# - Singh, Strouse 2024, *Tokenization counts: the impact of tokenization on arithmetic in frontier LLMs*, arXiv:2402.14903.
+# - Singh, Strouse 2024, *Tokenization counts: the impact of tokenization on arithmetic in frontier LLMs*,
+#   arXiv:2402.14903.
 # - Land, Bartolo 2024, *Fishing for Magikarp*, arXiv:2405.05417.
-# - Provilkov, Emelianenko, Voita 2020, *BPE-Dropout*, arXiv:1910.13267. Liu and others 2025, *SuperBPE*, arXiv:2503.13423. Xue and
-#   others 2021, *ByT5*, arXiv:2105.13626. Pagnoni and others 2024, *Byte Latent Transformer*, arXiv:2412.09871.
+# - Provilkov, Emelianenko, Voita 2020, *BPE-Dropout*, arXiv:1910.13267. Liu and others 2025, *SuperBPE*,
+#   arXiv:2503.13423. Xue and others 2021, *ByT5*, arXiv:2105.13626. Pagnoni and others 2024, *Byte Latent
+#   Transformer*, arXiv:2412.09871.
 # - The Unicode Standard, chapter 3 (UTF-8, normalization forms); RFC 3629 (UTF-8).

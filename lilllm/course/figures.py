@@ -53,8 +53,9 @@ def use_style() -> None:
     import matplotlib as mpl
     from cycler import cycler
 
-    mpl.rcParams.update(STYLE)
-    mpl.rcParams["axes.prop_cycle"] = cycler(color=COLOURS, marker=_MARKERS, linestyle=_DASHES)
+    settings: Any = mpl.rcParams
+    settings.update(STYLE)
+    settings["axes.prop_cycle"] = cycler(color=COLOURS, marker=_MARKERS, linestyle=_DASHES)
 
 
 def line_styles(n: int) -> list[dict[str, str]]:
