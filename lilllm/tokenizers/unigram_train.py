@@ -149,8 +149,9 @@ def train_unigram(
 def _survivors(counts: Floats, log_p: Floats, alternative: Floats, single: Mask, n_pieces: int, prune: float) -> Mask:
     """Mask of the pieces to keep: characters always, of the others those that would be missed most."""
     # Nine digits: the last bits of exp and log differ between processors, and must not decide.
-    loss = np.array([float(f"{x:.9g}") for x in counts * (log_p - alternative)])
-    loss[single] = np.inf  # a character has no other way to be written
+    loss = np.full(len(counts), np.inf)  # a character has no other way to be written
+    long = ~single
+    loss[long] = [float(f"{x:.9g}") for x in counts[long] * (log_p - alternative)[long]]
     keep = max(n_pieces, int(len(loss) * (1 - prune)))
     alive = np.zeros(len(loss), bool)
     alive[np.argsort(-loss, kind="stable")[:keep]] = True

@@ -59,6 +59,7 @@ def test_characters_outside_the_vocabulary():
     assert t.special_tokens == {"[UNK]": 0, "<s>": 4}
     assert t.encode("abxc<s>", allowed_special="all") == [1, 2, 0, 3, 4]
     assert t.encode("[UNK]") == [0] * 5
+    assert CharTokenizer.train("the lazy dog, ÅΩ").vocabulary.tokens[1:] == sorted(set("the lazy dog, ÅΩ"))
     strict = CharTokenizer.train("abc", unk_token=None)
     assert strict.encode("cab") == [2, 0, 1]
     with pytest.raises(ValueError, match="character 'x' is not in the vocabulary"):
