@@ -5,12 +5,14 @@ Read in order: environment (of the kernel), build_lecture (one), then schedule.p
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import nbformat
 
 from lilllm.lectures.files import Lecture, write_atomically
 from lilllm.lectures.header import HeaderError, read_header
@@ -18,7 +20,9 @@ from lilllm.lectures.measured import Measured, this_machine
 from lilllm.lectures.normalise import dump, normalise
 from lilllm.lectures.stamp import make_stamp, put_stamp
 
-CELL_TIMEOUT = 600  # seconds; the budget is checked from what was measured, this only ends a run that hangs
+TIMEOUT = 600.0  # seconds; the budget is checked from what was measured, this only ends a run that hangs
+_FRAME = re.compile(r"Cell In\[\d+\], line (\d+)")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,13 @@ def build_lecture(
             trace,
             title=title,
             name=f"lectures/{lecture.source.name}",
-            timeout=CELL_TIMEOUT,
-            env=os.environ | environment(folder / "ipython") | (variables or {}),
+            timeout=TIMEOUT,
+            env=environment(folder / "ipython") | (variables or {}),
             cwd=lecture.source.parent,
             on_cell=(lambda *_: on_cell()) if on_cell else None,
         )
         if executed.error is not None:
-            return Built(lecture.name, error=str(executed.error))
+            return Built(lecture.name, error=where_it_failed(lecture, executed.notebook) or executed.error)
         notebook = normalise(executed.notebook)
         put_stamp(notebook, make_stamp(lecture, notebook, trace))
         # The trace first: without the second write the old notebook's stamp does not fit, and it is built again.
@@ -95,3 +99,21 @@ def build_lecture(
         shutil.rmtree(folder, ignore_errors=True)
     peak = round((executed.peak_bytes or 0) / 1e6)
     return Built(lecture.name, Measured(round(executed.seconds, 1), peak, this_machine()))
+
+
+def where_it_failed(lecture: Lecture, notebook: nbformat.NotebookNode) -> str:
+    """The cell, the line of the ``.py`` and the error at which a run ended; empty if no cell holds an error."""
+    from lilllm.tracing.percent import locate
+
+    text = lecture.source.read_text(encoding="utf-8")
+    for at, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if output["output_type"] != "error":
+                continue
+            line = locate(notebook.cells, text)[at].first
+            # IPython's traceback opens with the statement of this cell that did not come back.
+            if frame := _FRAME.search(_COLOUR.sub("", "\n".join(output["traceback"]))):
+                line += int(frame.group(1)) - 1
+            message = " ".join(f"{output['ename']}: {output['evalue']}".split())
+            return f"cell {at + 1}, lectures/{lecture.source.name} line {line}: {message}"
+    return ""
