@@ -108,7 +108,7 @@ class Sequence(_Component, frozen=True, tag="Sequence"):
 
 
 def check_start(normalizer: object | None, splitter: Splitter | None) -> None:
-    """ValueError for ``prepend_scheme="first"`` behind a normalizer: whether that still is the start would be a guess."""
+    """ValueError for ``prepend_scheme="first"`` behind a normalizer: where the text starts would be a guess."""
     parts = splitter.pretokenizers if isinstance(splitter, Sequence) else [splitter]
     if normalizer is not None and any(isinstance(p, Metaspace) and p.prepend_scheme == "first" for p in parts):
         raise ValueError(
