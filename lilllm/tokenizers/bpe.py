@@ -107,6 +107,8 @@ class BPETokenizer:
             ValueError: an unknown special token is allowed; a lone surrogate, which has no UTF-8 form.
         """
         allowed = self._allowed(allowed_special)
+        if not allowed:
+            return self._fast_path().encode(plain_text(text))
         ids: list[int] = []
         for is_special, part in split_special(plain_text(text), allowed):
             if is_special:

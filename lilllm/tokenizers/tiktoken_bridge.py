@@ -141,6 +141,7 @@ class FastPath:
         self.ranks: dict[bytes, int] | None = None
         self.id_of: list[int] | None = None
         self._word: Callable[[str], list[int]]
+        self._by_text = False
         first = first_ranks(merges)
         if first is None:
             rank = {pair: index for index, pair in enumerate(merges)}
@@ -153,15 +154,18 @@ class FastPath:
         else:
             self.ranks = {token: index for index, token in enumerate(tokens)}
             self.id_of = ids
-        # The pattern is used only where Python's and Rust's engines are known to read it alike.
-        self._encoding = build_encoding("lilllm", pattern if is_known(pattern) else None, self.ranks, {})
+        # Rust's engine splits only by patterns that it is known to read as Python's does.
+        self._by_text = is_known(pattern)
+        self._encoding = build_encoding("lilllm", pattern if self._by_text else None, self.ranks, {})
         self._word = self._encoding._encode_single_piece
 
     def encode(self, text: str) -> list[int]:
         """Ids of ``text``, in which nothing is a special token."""
+        if self._by_text and self.id_of is None and len(text) <= PIECE:  # short texts: nothing but the call
+            return self._encoding.encode_ordinary(text)
         ids: list[int] = []
         for piece in pieces(text, self.pattern):
-            if self.ranks is not None and is_known(self.pattern) and len(piece) <= PIECE:
+            if self._by_text and len(piece) <= PIECE:
                 ids += self._encoding.encode_ordinary(piece)
             else:
                 for word in pretokens(piece, self.pattern):
