@@ -10,13 +10,15 @@ that is not whole characters, because a token may end inside one, is shown as it
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 # Grounds that leave the text readable on white and black; lines under and between them mark the ends without colour.
 _GROUNDS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167")
-_BOX = "font-family:inherit; line-height:1.9; white-space:pre-wrap; word-break:break-word"
+_BOX = "font-family:monospace; line-height:1.9; word-break:break-word"
+_BYTES = re.compile(r"<[0-9a-f]{2}( [0-9a-f]{2})*>")
 
 
 def printable(token: bytes) -> str:
@@ -45,7 +47,11 @@ class Chips:
         return "|".join(piece.replace("\n", "\\n") for piece in self.pieces)
 
     def spans(self) -> str:
-        """The pieces as HTML, without a box around them."""
+        """The pieces as HTML, without a box around them.
+
+        Blanks do not collapse and ends of lines are shown, whatever a page does with white space; lines break before
+        blanks only.
+        """
         out = []
         for i, piece in enumerate(self.pieces):
             colour = _GROUNDS[i % len(_GROUNDS)]
@@ -53,10 +59,10 @@ class Chips:
                 f"background:rgba({colour},0.25); border-bottom:2px solid rgb({colour}); "
                 "border-right:1px solid rgba(128,128,128,0.6)"
             )
-            text = html.escape(piece)
-            if text.startswith("&lt;") and text.endswith("&gt;"):
-                text = f'<span style="font-family:monospace; font-size:80%">{text}</span>'
-            out.append(f'<span style="{style}">{text}</span>')
+            if _BYTES.fullmatch(piece):
+                style += "; font-size:80%"
+            text = html.escape(piece).replace(" ", "&nbsp;").replace("\n", "\u21b5<br>")
+            out.append(f'{"<wbr>" if piece[:1] == " " else ""}<span style="{style}">{text}</span>')
         return "".join(out)
 
     def _repr_html_(self) -> str:
@@ -82,7 +88,7 @@ class Table:
     def __repr__(self) -> str:
         rows = [tuple(map(str, row)) for row in (self.headers, *self.rows)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(self.headers))]
-        right = [all(_is_number(row[i]) for row in self.rows) for i in range(len(self.headers))]
+        right = self._right()
         lines = [
             "  ".join(
                 cell.rjust(width) if to_right else cell.ljust(width)
@@ -92,9 +98,17 @@ class Table:
         ]
         return "\n".join([lines[0], "-" * min(118, sum(widths) + 2 * len(widths) - 2), *lines[1:]])
 
+    def _right(self) -> list[bool]:
+        """Which columns hold numbers only."""
+        return [all(_is_number(row[i]) for row in self.rows) for i in range(len(self.headers))]
+
     def _repr_html_(self) -> str:
-        head = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in self.headers)
-        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.rows)
+        sides = ["right" if right else "left" for right in self._right()]
+        head = "".join(
+            f'<th style="text-align:{side}">{html.escape(name)}</th>'
+            for name, side in zip(self.headers, sides, strict=True)
+        )
+        body = "".join(f"<tr>{''.join(map(_cell, row, sides))}</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -121,8 +135,7 @@ def _is_number(cell: Any) -> bool:
     return isinstance(cell, int | float) or str(cell).strip(" %x").replace(",", "").replace(".", "", 1).isdigit()
 
 
-def _cell(cell: Any) -> str:
+def _cell(cell: Any, side: str) -> str:
     if isinstance(cell, Chips):
-        return f'<td dir="auto" style="text-align:start; {_BOX}">{cell.spans()}</td>'
-    align = "right" if _is_number(cell) else "left"
-    return f'<td style="text-align:{align}">{html.escape(str(cell))}</td>'
+        return f'<td dir="auto" style="text-align:left; {_BOX}">{cell.spans()}</td>'
+    return f'<td style="text-align:{side}">{html.escape(str(cell))}</td>'

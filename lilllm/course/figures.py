@@ -34,7 +34,9 @@ STYLE: dict[str, Any] = {
     "axes.labelcolor": GREY,
     "axes.edgecolor": GREY,
     "axes.titlecolor": GREY,
-    "xtick.color": GREY,
+    # Two greys that nobody tells apart. Where all tick labels are of one lightness, IPython takes a transparent figure to
+    # be made for a dark page (or a light one) and puts that colour behind it.
+    "xtick.color": "#7f7f7f",
     "ytick.color": GREY,
     "grid.color": GREY,
     "grid.alpha": 0.3,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import re
 import reprlib
 import textwrap
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ def short(value: Any) -> str:
     except Exception:  # a __repr__ or __len__ that raises
         return f"<{type(value).__name__}>"
     return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
+
+
+def _with_code(text: str) -> str:
+    """HTML of a text in which backticks set off code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
 
 
 def call_of(exercise: Exercise, arguments: tuple[Any, ...]) -> str:
@@ -120,5 +126,5 @@ class Report:
         code = f'<pre style="margin:0.4em 0 0; white-space:pre-wrap; background:none">{body}</pre>' if body else ""
         return (
             f'<div style="border-left:4px solid {edge}; padding:0.3em 0.8em">'
-            f"<b>{html.escape(head)}</b><br>{html.escape(message)}{code}</div>"
+            f"<b>{html.escape(head)}</b><br>{_with_code(message)}{code}</div>"
         )
