@@ -1,6 +1,6 @@
 """Make the picture of the README: the viewer in the middle of lecture 01, in a real Chromium.
 
-    python viewer/picture.py [--trace NAME] [--step N] [--out FILE]
+    python viewer/picture.py [--trace NAME] [--line TEXT --turn N | --step N] [--dark] [--out FILE]
 
 Needs Chromium (or CHROMIUM=/path/to/it) and the `test` extra. No request leaves the machine.
 """
@@ -18,11 +18,33 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from lilllm.course.server import Server, free_port, stop_all
+from lilllm.tracing.reader import load
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 1400, 880
-# A merge being applied: the pieces in the list, the call stack, prose and code are all in sight.
-TRACE, STEP = "01_tokenization", 400
+TRACE = "01_tokenization"
+LINE, TURN = 'pair = " + ".join(repr(part.decode()) for part in best)', 6  # the text's tokens after six merges
+
+
+def step_at(trace: str, text: str, turn: int) -> int:
+    """The step, as addresses count them, about to run the line ``text`` for the ``turn``-th time.
+
+    A line and a turn outlive a new build of the lecture; the number of a step does not.
+
+    Raises:
+        RuntimeError: that does not happen in the trace.
+    """
+    recorded = load(ROOT / "traces" / f"{trace}.trace.jsonl.gz")
+    lines = recorded.head.files[0].text.splitlines()
+    wanted = {number for number, line in enumerate(lines, start=1) if line.strip() == text}
+    at = 0
+    for step, (difference, op) in enumerate(zip(recorded.steps.line, recorded.steps.op, strict=True)):
+        at += difference
+        if op == "l" and at in wanted:
+            turn -= 1
+            if turn == 0:
+                return step + 1  # addresses begin at 1
+    raise RuntimeError(f"the trace of {trace} does not run {text!r} that often: choose another with --line and --turn")
 
 
 def take(trace: str, step: int, out: Path, *, dark: bool = False) -> None:
@@ -66,12 +88,15 @@ def main() -> None:
     """Take the picture as asked on the command line."""
     parser = argparse.ArgumentParser(description="Make the picture of the README.")
     parser.add_argument("--trace", default=TRACE)
-    parser.add_argument("--step", type=int, default=STEP)
+    parser.add_argument("--line", default=LINE, help="show the step about to run this line of the lecture")
+    parser.add_argument("--turn", type=int, default=TURN, help="its first, second, ... time")
+    parser.add_argument("--step", type=int, help="or this step")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "viewer" / "picture.png")
     options = parser.parse_args()
     try:
-        take(options.trace, options.step, options.out, dark=options.dark)
+        step = options.step or step_at(options.trace, options.line, options.turn)
+        take(options.trace, step, options.out, dark=options.dark)
     except RuntimeError as error:
         sys.exit(str(error))
     print(f"{options.out} written")
