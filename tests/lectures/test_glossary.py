@@ -18,7 +18,7 @@ def entries() -> list[tuple[str, str]]:
 
 def defined(source: str) -> list[str]:
     """Words that the prose of a lecture defines."""
-    return DEFINED.findall("\n".join(line for line in source.splitlines() if line.startswith("#")))
+    return DEFINED.findall(" ".join(line.lstrip("# ") for line in source.splitlines() if line.startswith("#")))
 
 
 def missing(words: list[str], number: str, glossary: list[tuple[str, str]]) -> list[str]:
@@ -27,7 +27,7 @@ def missing(words: list[str], number: str, glossary: list[tuple[str, str]]) -> l
 
 
 def test_the_mark_is_found() -> None:
-    assert defined("# a ***word*** here\nx = '***no***'\n# **bold** and *it*, ***two words***") == ["word", "two words"]
+    assert defined("# a ***word*** here\nx = '***no***'\n# **bold** and *it*, ***two\n# words***") == ["word", "two words"]
     assert missing(["Merges", "ghost"], "01", [("merge", "01"), ("ghost", "02")]) == ["ghost"]
 
 
