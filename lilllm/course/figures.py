@@ -34,7 +34,7 @@ STYLE: dict[str, Any] = {
     "axes.labelcolor": GREY,
     "axes.edgecolor": GREY,
     "axes.titlecolor": GREY,
-    # Two greys that nobody tells apart. Where all tick labels are of one lightness, IPython takes a transparent figure to
+    # Two greys that nobody tells apart. Where all tick labels are of one lightness, IPython takes a clear figure to
     # be made for a dark page (or a light one) and puts that colour behind it.
     "xtick.color": "#7f7f7f",
     "ytick.color": GREY,
