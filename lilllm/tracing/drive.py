@@ -26,6 +26,8 @@ from lilllm.tracing.percent import Lecture, read_lecture
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 _GRACE = 10.0  # seconds for a cell to end after it was interrupted
 _KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False"]
+# Its warnings (transport, a parent that left) are not the learner's business; what a cell writes is.
+_KERNEL += ["--IPKernelApp.log_level=ERROR"]
 
 
 @dataclass(frozen=True)

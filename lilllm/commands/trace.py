@@ -1,0 +1,222 @@
+"""`lilllm trace`: record programs and lectures, look into traces, and carry them from and to other tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lilllm.tracing.format import Budgets
+    from lilllm.tracing.reader import Trace
+
+FILE = click.Path(path_type=Path)
+SUFFIX = ".trace.jsonl.gz"
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """What a user can get wrong, as one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise click.UsageError(f"{error.filename or path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise click.UsageError(f"{path}: {error}") from None
+    except ImportError as error:
+        raise click.UsageError(f"{error.name} is not installed; pip install 'lilllm[lab]' brings it") from None
+
+
+def _open(path: Path) -> Trace:
+    from lilllm.tracing import load
+
+    with _one_line(path):
+        return load(path)
+
+
+def _target(output: Path | None, source: Path, suffix: str = SUFFIX) -> Path:
+    """Where to write: as told, or beside nobody's source, in the current folder."""
+    target = (
+        output if output is not None else Path(source.name.removesuffix(SUFFIX).removesuffix(source.suffix) + suffix)
+    )
+    if target.is_dir():
+        raise click.UsageError(f"{target} is a folder; name a file with -o")
+    if not target.parent.is_dir():
+        raise click.UsageError(f"the folder {target.parent} does not exist; make it first")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise click.UsageError(f"{target} is the source itself; name another file with -o")
+    return target
+
+
+@click.group(name="trace")
+def command() -> None:
+    """Record a program or a lecture, and look at the trace. A trace is a NAME.trace.jsonl.gz."""
+
+
+@command.command()
+@click.argument("file", type=FILE)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option("-o", "--output", type=FILE, help="Where to write the trace.  [default: NAME.trace.jsonl.gz here]")
+@click.option("--title", help="What the viewer calls it.  [default: the file's name]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds, after which it is interrupted.")
+@click.option("--line-hits", type=click.IntRange(min=1), help="Runs of a line before a loop is folded.")
+@click.option("--function-calls", type=click.IntRange(min=1), help="Calls of a function before it is folded.")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps before recording stops.")
+@click.option("--bytes", "size", type=click.IntRange(min=10_000), help="Bytes, unpacked, before recording stops.")
+def record(
+    file: Path,
+    args: tuple[str, ...],
+    output: Path | None,
+    title: str | None,
+    timeout: float | None,
+    line_hits: int | None,
+    function_calls: int | None,
+    steps: int | None,
+    size: int | None,
+) -> None:
+    """Run FILE, a script, a lecture or a notebook, and write its trace.
+
+    A .py with `# %%` cells and an .ipynb run in a Jupyter kernel, any other .py as a script with ARGS (after --).
+    The exit code is the program's: its trace is written however it ended.
+    """
+    from lilllm.tracing.format import Budgets
+
+    given = {"line_hits": line_hits, "function_calls": function_calls, "steps": steps, "bytes": size}
+    budgets = Budgets(**{name: value for name, value in given.items() if value is not None})
+    if not file.is_file():
+        raise click.UsageError(f"{file}: no such file; give a .py or an .ipynb")
+    if file.suffix not in (".py", ".ipynb"):
+        raise click.UsageError(
+            f"{file}: a {file.suffix or 'nameless'} file cannot be recorded; give a .py or an .ipynb"
+        )
+    target = _target(output, file)
+    with _one_line(file):
+        code = _record(file, target, args, title, timeout, budgets)
+    if not target.exists():
+        raise click.UsageError(f"{file}: the program was ended before anything was recorded")
+    trace = _open(target)
+    click.echo(f"{target}: {len(trace.steps.op):,} steps, {trace.packed:,} bytes", err=True)
+    if trace.stopped:
+        click.echo(f"recording stopped early: {trace.stopped}", err=True)
+    click.get_current_context().exit(code)
+
+
+def _record(
+    file: Path, target: Path, args: tuple[str, ...], title: str | None, timeout: float | None, budgets: Budgets
+) -> int:
+    from lilllm.tracing.percent import is_percent
+    from lilllm.tracing.script import read_source, record_script
+
+    name = Path(file.name).with_suffix(".py").name
+    if file.suffix == ".py" and not is_percent(read_source(file)):
+        return record_script(file, target, args=args, title=title, name=name, budgets=budgets, timeout=timeout)
+    if args:
+        raise ValueError(f"a notebook takes no arguments, got {' '.join(args)}")
+    from tqdm import tqdm
+
+    from lilllm.tracing.drive import run_notebook
+
+    with tqdm(desc="cells", leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        ran = run_notebook(
+            file, target, title=title, name=name, timeout=timeout or 3600.0, on_cell=show, budgets=budgets
+        )
+    if ran.error:
+        click.echo(f"{file}: {ran.error}", err=True)
+    return 1 if ran.error else 0
+
+
+@command.command()
+@click.argument("file", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def info(file: Path, as_json: bool) -> None:
+    """What is in a trace: steps, bytes, files, cells, and why it stopped if it did."""
+    facts = _facts(_open(file))
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    click.echo(f"{facts['title']}  (Python {facts['python']}, format version {facts['version']})")
+    click.echo(f"{facts['steps']:,} steps, {facts['values']:,} values, {facts['pictures']} pictures and films")
+    click.echo(f"{facts['packed_bytes']:,} bytes packed, {facts['unpacked_bytes']:,} unpacked")
+    click.echo(
+        f"{facts['code_cells']} code cells and {facts['markdown_cells']} of prose, in {len(facts['files'])} files:"
+    )
+    for name in facts["files"]:
+        click.echo(f"  {name}")
+    click.echo("complete" if facts["complete"] else f"not the whole program: {facts['stopped']}")
+    for note in facts["notes"]:
+        click.echo(f"note: {note}")
+
+
+def _facts(trace: Trace) -> dict[str, Any]:
+    head = trace.head
+    kinds = [cell.kind for cell in head.cells]
+    return {
+        "title": head.title,
+        "version": head.version,
+        "python": head.python,
+        "packages": head.packages,
+        "steps": len(trace.steps.op),
+        "values": len(trace.values),
+        "pictures": len(trace.blobs),
+        "packed_bytes": trace.packed,
+        "unpacked_bytes": trace.unpacked,
+        "files": [file.name for file in head.files],
+        "code_cells": kinds.count("code"),
+        "markdown_cells": kinds.count("markdown"),
+        "complete": trace.complete,
+        "stopped": trace.stopped,
+        "notes": trace.end.notes if trace.end else [],
+    }
+
+
+@command.command()
+@click.argument("file", type=FILE)
+def validate(file: Path) -> None:
+    """Whether FILE is a trace: nothing wrong in it, and not cut off. Exit code 2 if it is not."""
+    trace = _open(file)
+    if trace.end is None:
+        raise click.UsageError(f"{file}: {trace.stopped}; what there is of it can be viewed")
+    click.echo(f"{file}: a valid trace of {len(trace.steps.op):,} steps")
+
+
+@command.command(name="import")
+@click.argument("file", type=FILE)
+@click.option("-o", "--output", type=FILE, help="Where to write the trace.  [default: NAME.trace.jsonl.gz here]")
+def import_(file: Path, output: Path | None) -> None:
+    """Make a trace of another tool's JSON: CS336's execute.py, edtrace, or Python Tutor.
+
+    Pictures named by a relative path are taken from beside FILE where they are found.
+    """
+    from lilllm.tracing import importers
+
+    target = _target(output, file)
+    with _one_line(file):
+        trace = importers.import_trace(file.read_bytes(), name=file.stem, beside=importers.folder(file.parent))
+        importers.save(trace, target)
+    click.echo(f"{target}: {len(trace.steps.op):,} steps, {target.stat().st_size:,} bytes", err=True)
+
+
+@command.command()
+@click.argument("file", type=FILE)
+@click.option("--to", type=click.Choice(["edtrace"]), default="edtrace", show_default=True, help="For which tool.")
+@click.option("-o", "--output", type=FILE, help="Where to write.  [default: NAME.json here]")
+def export(file: Path, to: str, output: Path | None) -> None:
+    """Write a trace as another tool reads it."""
+    from lilllm.tracing.export_edtrace import export_edtrace
+
+    trace = _open(file)
+    target = _target(output, file, ".json")
+    beside = target.with_name(f".{target.name}.new")
+    with _one_line(target):
+        beside.write_bytes(export_edtrace(trace))
+        beside.replace(target)
+    click.echo(f"{target}: {target.stat().st_size:,} bytes", err=True)
