@@ -99,9 +99,9 @@ chips(bpe, test_text[:280])
 # are given to characters so far. Python's strings are sequences of code points: `ord` tells the number, `chr` goes
 # back.
 #
-# A file or a network knows bytes only. ***UTF-8*** writes a code point as one to four bytes, and nearly all text in
-# the world is stored so. The first bits of the first byte say how many bytes there are; every further byte begins
-# with the bits `10`; what is left over holds the number.
+# A file or a network knows bytes only. ***UTF-8*** writes a code point as one to four bytes, and nearly all text on
+# the web is stored so. The first bits of the first byte say how many bytes there are; every further byte begins with
+# the bits `10`; what is left over holds the number.
 
 # %%
 rows = []
@@ -226,8 +226,8 @@ table(["tokenizer", "vocabulary", "tokens", "bytes a token", "unknown", "embeddi
 
 # %% [markdown]
 # Words carry most but lose text and need the largest table; bytes lose nothing and make the longest text. (A byte
-# model reads the same page in four or five times as many steps. Section 14 comes back to it.) What we want lies
-# between: frequent words whole, rare words in parts, nothing unknown.
+# model reads the same page in four or five times as many steps.) What we want lies between: frequent words whole,
+# rare words in parts, nothing unknown.
 #
 # `lilllm` has all three. That they agree with ours:
 
@@ -352,7 +352,7 @@ table(
 # %% [markdown]
 # The space in front belongs to the word: `" say"` is one pre-token. So a sentence needs no separate tokens for its
 # spaces. GPT-4's pattern repairs three things: *'S* in capitals is an ending too; a number is cut into groups of at
-# most three digits; and a sign such as `(` may lead a word, which suits code.
+# most three digits; and a sign such as `+` may lead a word, which suits code.
 #
 # ## 5. Training: naive, then with counts kept
 #
@@ -508,6 +508,7 @@ library = tiktoken.Encoding(
 assert library.encode(test_text) == encode(test_text)
 assert library.encode(mixed) == encode(mixed)
 assert 256 + 50_000 + 1 == 50_257  # GPT-2: the bytes, its merges, and one special token
+assert 50_257 * 768 == 38_597_376  # the numbers in its table of embeddings
 
 # %% [markdown]
 # That one more token of GPT-2's is `<|endoftext|>`. It stands between documents, and no text encodes to it. Such a
@@ -962,19 +963,20 @@ assert set(order[:7]) == latin  # our merges were learned from English, and help
 # The same tokens, in place:
 
 # %%
-samples = [(language, article_one(language)[:60]) for language in ("English", "German", "Turkish", "Greek", "Arabic")]
-samples += [(language, article_one(language)[:16]) for language in ("Hindi", "Thai", "Chinese", "Japanese", "Korean")]
+samples = [(language, article_one(language)[:50]) for language in LANGUAGES]
 samples += [
     ("code", "for i in range(10):\n    total += x[i]"),
     ("numbers", "1969 3.14159 1000000"),
     ("emoji", "🌍🚀 :-)"),
 ]
-rows = [[name, f"{tokenizers.compression_ratio(bpe, text):.2f}", chips(bpe, text)] for name, text in samples]
+rows = [
+    [name, f"{tokenizers.compression_ratio(bpe, text):.2f}", chips(bpe, text, whole=True)] for name, text in samples
+]
 table(["text", "bytes a token", "tokens"], rows)
 
 # %% [markdown]
-# A piece such as `<e0>` is one byte of a character that is spread over several tokens. A model that writes Hindi with
-# this tokenizer must get every byte right before a single letter appears.
+# A small number behind a character says how many tokens it takes. Most characters outside the Latin alphabet take two
+# or three: a model that writes Hindi with this tokenizer must get three bytes right before a single letter appears.
 #
 # ## 12. Odd failures, explained
 #
@@ -1096,8 +1098,8 @@ table(["tokenizer", "tokens", "code"], rows)
 # it where one user's name occurs thousands of times, so that the name became a token; and that the log was thrown out
 # before the model was trained. The token is in the vocabulary, but its vector has never been trained: a ***glitch
 # token***. GPT-2's vocabulary has such tokens, the best known being *SolidGoldMagikarp*, a user's name, and models
-# that shared it answered with nonsense when they met it. Land and Bartolo (2024) found them in most models they
-# looked at.
+# that shared it answered with nonsense when they met it (Rumbelow and Watkins 2023). Land and Bartolo (2024) found
+# such tokens in many models.
 #
 # We build one. The tokenizer sees the prose and a log, the model sees the prose only. The model is the smallest one
 # with embeddings: a vector for the token that was read, a vector for each token that may come next, and softmax of
@@ -1135,9 +1137,10 @@ assert never <= set(untrained)
 print(f"{len(never)} of {vocab} tokens never occur; their vectors are, to the bit, the random ones of the start")
 
 # %% [markdown]
-# Every training step moves the vectors of the tokens in its batch and no others. A token that never comes keeps its
-# random vector for ever. That also tells how to look for glitch tokens in a model that you did not train: search for
-# vectors that look like noise. What does the model do when it meets one?
+# A training step moves the input vectors of the tokens in its batch and no others. A token that never comes keeps its
+# random vector for ever. (The output vectors all move: at each step, those of all tokens that did not come are pushed
+# away. So the model never says the token either.) That also tells how to look for glitch tokens in a model that you
+# did not train: search for vectors that look like noise. What does the model do when it meets one?
 
 
 # %%
@@ -1160,6 +1163,7 @@ print(f"(a model that knows nothing has {math.log2(vocab):.1f})")
 assert lost > usual + 1
 lengths = np.linalg.norm(E, axis=1)
 assert lengths[glitch[0]] < np.median(lengths[trained_tokens]) / 2
+assert max(next_token(token)[glitch[0]] for token in trained_tokens) < 1 / vocab  # and it never says it
 
 # %% [markdown]
 # It knows next to nothing: the vector points nowhere. In this small model the answer is only vague. In a large one,
@@ -1329,7 +1333,8 @@ check("tokenizers.forward", log_likelihood)
 # - Petrov and others 2023, *Language Model Tokenizers Introduce Unfairness Between Languages*, arXiv:2305.15425.
 # - Singh, Strouse 2024, *Tokenization counts: the impact of tokenization on arithmetic in frontier LLMs*,
 #   arXiv:2402.14903.
-# - Land, Bartolo 2024, *Fishing for Magikarp*, arXiv:2405.05417.
+# - Land, Bartolo 2024, *Fishing for Magikarp*, arXiv:2405.05417. Rumbelow, Watkins 2023, *SolidGoldMagikarp (plus,
+#   prompt generation)*, LessWrong.
 # - Provilkov, Emelianenko, Voita 2020, *BPE-Dropout*, arXiv:1910.13267. Liu and others 2025, *SuperBPE*,
 #   arXiv:2503.13423. Xue and others 2021, *ByT5*, arXiv:2105.13626. Pagnoni and others 2024, *Byte Latent
 #   Transformer*, arXiv:2412.09871.

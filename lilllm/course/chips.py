@@ -39,12 +39,12 @@ class Chips:
 
     pieces: tuple[str, ...]
     ids: tuple[int, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.pieces)
+    counts: tuple[int, ...] = ()  # tokens in each piece, where it may be more than one
 
     def __repr__(self) -> str:
-        return "|".join(piece.replace("\n", "\\n") for piece in self.pieces)
+        counts = self.counts or (1,) * len(self.pieces)
+        shown = zip(self.pieces, counts, strict=True)
+        return "|".join(piece.replace("\n", "\\n") + (f"({n})" if n > 1 else "") for piece, n in shown)
 
     def spans(self) -> str:
         """The pieces as HTML, without a box around them.
@@ -62,6 +62,8 @@ class Chips:
             if _BYTES.fullmatch(piece):
                 style += "; font-size:80%"
             text = html.escape(piece).replace(" ", "&nbsp;").replace("\n", "\u21b5<br>")
+            if self.counts and self.counts[i] > 1:
+                text += f"<sub>{self.counts[i]}</sub>"
             out.append(f'{"<wbr>" if piece[:1] == " " else ""}<span style="{style}">{text}</span>')
         return "".join(out)
 
@@ -69,13 +71,35 @@ class Chips:
         return f'<div dir="auto" style="{_BOX}">{self.spans()}</div>'
 
     def _trace_repr_(self) -> tuple[str, dict[str, Any]]:
-        return "tokens", {"pieces": list(self.pieces), "ids": list(self.ids)}
+        ids = self.ids if len(self.ids) == len(self.pieces) else ()
+        return "tokens", {"pieces": list(self.pieces), "ids": list(ids)}
 
 
-def chips(tokenizer: Any, text: str) -> Chips:
-    """``text`` as ``tokenizer`` cuts it (anything with ``encode`` and ``token_bytes``)."""
+def chips(tokenizer: Any, text: str, *, whole: bool = False) -> Chips:
+    """``text`` as ``tokenizer`` cuts it (anything with ``encode`` and ``token_bytes``).
+
+    Args:
+        whole: show the characters that several tokens share as one piece, with the number of its tokens.
+
+    >>> from lilllm.tokenizers.byte import ByteTokenizer
+    >>> chips(ByteTokenizer(), "aé"), chips(ByteTokenizer(), "aé", whole=True)
+    (a|<c3>|<a9>, a|é(2))
+    """
     ids = tokenizer.encode(text)
-    return Chips(tuple(printable(tokenizer.token_bytes(token)) for token in ids), tuple(ids))
+    tokens = [tokenizer.token_bytes(token) for token in ids]
+    if not whole:
+        return Chips(tuple(map(printable, tokens)), tuple(ids))
+    pieces, counts, waiting, n = [], [], b"", 0
+    for token in tokens:
+        waiting, n = waiting + token, n + 1
+        if not _BYTES.fullmatch(printable(waiting)):
+            pieces.append(waiting.decode("utf-8"))
+            counts.append(n)
+            waiting, n = b"", 0
+    if waiting:
+        pieces.append(printable(waiting))
+        counts.append(n)
+    return Chips(tuple(pieces), tuple(ids), tuple(counts))
 
 
 @dataclass(frozen=True, repr=False)

@@ -20,7 +20,6 @@ def test_the_pieces_stand_in_place() -> None:
     tokens = Chips(("  if", " x<y", ":\n", "\n  ", " é"))
     assert visible(tokens._repr_html_()) == "  if x<y:\n\n   é"
     assert str(tokens) == "  if| x<y|:\\n|\\n  | é"
-    assert len(tokens) == 5
 
 
 def test_html_of_a_piece_is_escaped() -> None:
@@ -31,6 +30,14 @@ def test_half_characters_are_shown_as_bytes() -> None:
     assert printable(b"\xf0\x9f") == "<f0 9f>"
     assert str(chips(ByteTokenizer(), "é!")) == "<c3>|<a9>|!"
     assert chips(ByteTokenizer(), "é!").ids == (195, 169, 33)
+
+
+def test_characters_of_several_tokens_are_shown_whole_with_their_number() -> None:
+    shown = chips(ByteTokenizer(), "é 🌍", whole=True)
+    assert (shown.pieces, shown.counts) == (("é", " ", "🌍"), (2, 1, 4))
+    assert str(shown) == "é(2)| |🌍(4)"
+    assert visible(shown._repr_html_()) == "é2 🌍4"
+    assert shown._trace_repr_()[1]["ids"] == []  # a player pairs ids with pieces
 
 
 def test_neighbours_differ_in_colour_and_each_piece_has_an_end() -> None:
