@@ -93,10 +93,10 @@ class _Exporter:
                 self._out[-1]["env"].update(env)
                 top.shows = outputs.get(step, [])
                 continue
-            if op != "l":
+            if op not in "lf":
                 top.shows = [*top.shows, *outputs.get(step, [])]
             self._over(top, env)
-            if op == "l":
+            if op in "lf":  # a folded loop stands at its line, with its state after it
                 self._prose_before(line, depth)
                 top.line, top.shows = line, outputs.get(step, [])
                 self._write(top)

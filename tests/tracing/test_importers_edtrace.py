@@ -85,6 +85,41 @@ def test_recursion_keeps_its_frames_apart(trace: Trace) -> None:
     assert [name for name, _ in deepest.stack][-4:] == ["factorial"] * 4
 
 
+def by_hand(*stacks: list[tuple[str, int, str]]) -> list[Told]:
+    """Steps with these stacks of (function, line, code), in one file of 99 lines."""
+    steps = [
+        {
+            "stack": [
+                {"path": "a.py", "function_name": f, "line_number": line, "code": code} for f, line, code in stack
+            ],
+            "env": {},
+            "renderings": [],
+        }
+        for stack in stacks
+    ]
+    return told(import_trace(json.dumps({"files": {"a.py": "x\n" * 98}, "steps": steps}).encode()))
+
+
+def test_a_caller_that_went_on_without_a_step_is_at_the_line_from_which_it_calls() -> None:
+    steps = by_hand(
+        [("main", 1, "def main():")],
+        [("main", 2, "a")],
+        [("main", 5, "g()"), ("g", 20, "def g():")],
+        [("main", 6, "g()"), ("g", 21, "b")],
+    )
+    assert [(step.op, step.stack[1:]) for step in steps] == [
+        ("c", [("main", 1)]),
+        ("l", [("main", 2)]),
+        ("l", [("main", 5)]),
+        ("c", [("main", 5), ("g", 20)]),
+        ("r", [("main", 5), ("g", 20)]),  # main is at another line: this g is another call
+        ("l", [("main", 6)]),
+        ("c", [("main", 6), ("g", 21)]),
+        ("r", [("main", 6), ("g", 21)]),
+        ("r", [("main", 6)]),
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------------ values
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from lilllm.tracing.importers import Beside, folder, import_trace, limits, save
+from lilllm.tracing.format import Output
+from lilllm.tracing.importers import Beside, folder, import_trace, limits, pack, save
 from lilllm.tracing.importers.pictures import mime
 from lilllm.tracing.reader import Trace, TraceError, load
 
@@ -39,7 +41,8 @@ def test_found_in_the_folder_and_below(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["../secret.png", "images/../../secret.png", "/etc/passwd", "{outside}", "link.png", "linked/secret.png",
-     "..\\secret.png", "file:///etc/passwd", "http://attack.invalid/a.png", "//attack.invalid/a.png", "C:/a.png", "a\0.png", "", ".",
+     "..\\secret.png", "file:///etc/passwd",
+     "http://attack.invalid/a.png", "//attack.invalid/a.png", "C:/a.png", "a\0.png", "", ".",
      "images", "loop", "a" * 5_000],
 )  # fmt: skip
 def test_never_outside_the_folder(tmp_path: Path, name: str) -> None:
@@ -119,6 +122,22 @@ def test_saved_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         save(trace, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_long_trace_is_written_in_pieces() -> None:
+    trace = shows("a.png")
+    steps, count = trace.steps, 10_000
+    steps.op, steps.names = "c" + "l" * (count - 1), ["x", "y"]
+    steps.line, steps.depth = [1] + [0] * (count - 1), [2] * count
+    steps.arg = [steps.arg[0]] + [0] * (count - 1)
+    steps.changes = [(number, [(number % 2, 0)]) for number in range(0, count, 3)]
+    steps.pins = [(0, ["x"]), (9_999, ["y"])]
+    steps.outputs = [(number, [Output(name="stdout", mime="text/plain", data="x" * 1_000)]) for number in range(2_500)]
+    assert trace.end is not None
+    trace.end.steps = count
+    packed = pack(trace)
+    assert load(packed).steps == steps
+    assert gzip.decompress(packed).count(b"\n") > 6
 
 
 def test_what_no_reader_would_open_is_not_written(tmp_path: Path) -> None:

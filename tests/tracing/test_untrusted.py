@@ -193,6 +193,14 @@ def test_what_is_no_json_is_refused(data: bytes) -> None:
         parse(data)
 
 
+def test_too_much_is_refused_before_it_is_read() -> None:
+    with pytest.raises(TraceError, match="more values than fit"):
+        parse(b"[" + b"[]," * 1_200_000 + b"0]")
+    with pytest.raises(TraceError, match="at most 32,000,000"):
+        parse(b" " * 32_000_001)
+    assert len(parse(b"[" + b"[]," * 1_000_000 + b"0]")) == 1_000_001
+
+
 # ------------------------------------------------------------------------------------------------------------ memory
 
 # VmHWM and not ru_maxrss: that one starts with what the process that forked had.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from lilllm.tracing.format import Cut, Instance, Mapping, Output, Scalar, Sequence, Tensor, Text
+from lilllm.tracing.format import Cut, Instance, Mapping, Output, Rich, Scalar, Sequence, Tensor, Text
 from lilllm.tracing.reader import Trace
 
 
@@ -47,7 +47,7 @@ def text(trace: Trace, number: int) -> str:
         return repr(value.text)
     if isinstance(value, Tensor):
         return f"{value.kind}{value.shape} {value.dtype} {value.data}"
-    assert isinstance(value, Scalar | Cut)
+    assert isinstance(value, Scalar | Cut | Rich)
     return value.text
 
 
@@ -56,12 +56,15 @@ def told(trace: Trace) -> list[Told]:
     changes, outputs = dict(steps.changes), dict(steps.outputs)
     pins, clears = dict(steps.pins), dict(steps.clears)
     stack: list[tuple[int, int, dict[str, str]]] = [(0, 0, {})]
+    calls: dict[int, tuple[int, int, dict[str, str]]] = {}
     result = []
     lines = accumulate(steps.line)
     for step, (op, line, depth, arg) in enumerate(zip(steps.op, lines, steps.depth, steps.arg, strict=True)):
-        stack = stack[: depth - 1 if op == "c" else depth]
+        stack = stack[: depth - 1 if op in "cs" else depth]
         if op == "c":
-            stack.append((arg, line, {}))
+            calls[step] = (arg, line, {})
+        if op in "cs":
+            stack.append(calls[step if op == "c" else arg])
         code, _, env = stack[-1]
         stack[-1] = (code, line, env)
         changed = {

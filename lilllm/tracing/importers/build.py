@@ -202,8 +202,7 @@ class Builder:
         self._line = frame.line = line
         if op in "lc":
             frame.step = step
-        if op != "c":
-            self.land(step)
+        self.land(step)
         return step
 
     # ------------------------------------------------------------------------------------------------------- end

@@ -1,4 +1,4 @@
-"""Called by edtrace_program and calls back: edtrace follows only the traced module, so this frame is between two others."""
+"""Called by edtrace_program and calls back: edtrace does not follow it, so its frame is between two that it follows."""
 
 
 def call_with(function, number):
