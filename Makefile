@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python .ci/offline.py $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help course test install-test lint types unit browser notebooks check lectures bench constraints clean
+.PHONY: help course test install-test lint types unit browser notebooks check lectures bench picture constraints clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ lectures: $(VENV)/.course ## Build what changed: notebooks with outputs, and tra
 
 bench: install-test ## All benchmarks, as tables of ratios
 	$(BIN)/python tests/bench/run.py
+
+picture: install-test ## Take the README's picture again, from lecture 01's trace (needs Chromium)
+	$(BIN)/python viewer/picture.py
 
 constraints: install-test ## Write the versions of .venv into constraints.txt
 	$(BIN)/python .ci/constraints.py
