@@ -93,7 +93,7 @@ def parse_header(markdown: str, name: str) -> Header:
         problems.append("the first markdown cell has no title (`# Title`)")
     elif numbered := re.match(r"(\d+)[.:\s·-]+(?=\S)", title):
         if int(numbered.group(1)) != number:
-            problems.append(f"the title's number is {numbered.group(1)}, the file's is {number:02}")
+            problems.append(f"the title's number is {int(numbered.group(1)):02}, the file's is {number:02}")
         title = title[numbered.end() :]
     summary = ""
     if heading:

@@ -1,4 +1,4 @@
-"""One run gives a notebook and a trace; twice gives the same bytes; a lecture that fails loses nothing and stops no other."""
+"""One run gives both files; twice gives the same bytes; a failing lecture loses nothing and stops no other."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def test_another_hash_seed_and_thread_count_give_the_same(words: Lecture) -> Non
 
 
 def test_an_output_that_varies_is_found_by_a_second_build(tmp_path: Path) -> None:
-    text = GOOD.replace("len(words)", 'import os\n\nprint(list({"a", "b", "c", "d", "e"}), os.environ["OMP_NUM_THREADS"])')
+    text = GOOD.replace(
+        "len(words)", 'import os\n\nprint(list({"a", "b", "c", "d", "e"}), os.environ["OMP_NUM_THREADS"])'
+    )
     root = make_clone(tmp_path / "clone", _01_words=text)
     assert run(root, "build").returncode == 0
     lecture = Lecture(root, "01_words")
