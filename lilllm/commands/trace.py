@@ -200,7 +200,7 @@ def import_(file: Path, output: Path | None) -> None:
 
     target = _target(output, file)
     with _one_line(file):
-        trace = importers.import_trace(file.read_bytes(), name=file.stem, beside=importers.folder(file.parent))
+        trace = importers.import_file(file)
         importers.save(trace, target)
     click.echo(f"{target}: {len(trace.steps.op):,} steps, {target.stat().st_size:,} bytes", err=True)
 
@@ -216,7 +216,12 @@ def export(file: Path, to: str, output: Path | None) -> None:
     trace = _open(file)
     target = _target(output, file, ".json")
     beside = target.with_name(f".{target.name}.new")
+    with _one_line(file):
+        exported = export_edtrace(trace)
     with _one_line(target):
-        beside.write_bytes(export_edtrace(trace))
-        beside.replace(target)
+        try:
+            beside.write_bytes(exported)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
     click.echo(f"{target}: {target.stat().st_size:,} bytes", err=True)

@@ -1,6 +1,7 @@
 """Open what other tools recorded: the JSON of CS336's ``execute.py``, of edtrace and of Python Tutor.
 
     import_trace(data)      which of them it is, and the trace in our format, checked
+    import_file(path)       the same of a file, with the pictures beside it
     folder(path)            pictures beside the file, for ``beside=``
     save(trace, path)       writes it; ``pack(trace)`` gives the bytes
 
@@ -12,14 +13,29 @@ Left out: traces of Python Tutor's other languages show their objects as text.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lilllm.tracing.importers.edtrace import import_edtrace
 from lilllm.tracing.importers.pack import pack, save
 from lilllm.tracing.importers.pictures import Beside, folder
 from lilllm.tracing.importers.python_tutor import import_python_tutor
-from lilllm.tracing.importers.untrusted_json import parse
+from lilllm.tracing.importers.untrusted_json import MAX_BYTES, parse
 from lilllm.tracing.reader import Trace, TraceError
 
-__all__ = ["Beside", "folder", "import_trace", "pack", "save"]
+__all__ = ["Beside", "folder", "import_file", "import_trace", "pack", "save"]
+
+
+def import_file(path: Path, *, name: str = "") -> Trace:
+    """``import_trace`` of a file, with the pictures that lie beside it; named after the file unless told otherwise.
+
+    Raises:
+        TraceError: as ``import_trace``; a file that is too large is not read.
+        OSError: it cannot be read.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise TraceError(f"{size:,} bytes of JSON; at most {MAX_BYTES:,} are opened")
+    return import_trace(path.read_bytes(), name=name or path.stem, beside=folder(path.parent))
 
 
 def import_trace(data: bytes, *, name: str = "", beside: Beside | None = None) -> Trace:
