@@ -27,7 +27,10 @@ def missing(words: list[str], number: str, glossary: list[tuple[str, str]]) -> l
 
 
 def test_the_mark_is_found() -> None:
-    assert defined("# a ***word*** here\nx = '***no***'\n# **bold** and *it*, ***two\n# words***") == ["word", "two words"]
+    assert defined("# a ***word*** here\nx = '***no***'\n# **bold** and *it*, ***two\n# words***") == [
+        "word",
+        "two words",
+    ]
     assert missing(["Merges", "ghost"], "01", [("merge", "01"), ("ghost", "02")]) == ["ghost"]
 
 
