@@ -152,7 +152,7 @@ def _parser() -> MarkdownIt:
         renderer=lambda latex, options: _formula(latex, bool(options.get("display_mode"))),
     )
     # The plugin's own rules wrap the renderer's HTML in elements with classes: ours says all that is needed.
-    rules: dict[str, Any] = parser.renderer.rules
+    rules: dict[str, Any] = vars(parser.renderer)["rules"]
     rules["math_inline"] = lambda tokens, i, options, env: _formula(tokens[i].content, False)
     rules["math_inline_double"] = lambda tokens, i, options, env: _formula(tokens[i].content, True)
     rules["math_block"] = lambda tokens, i, options, env: _formula(tokens[i].content, True)

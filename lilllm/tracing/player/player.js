@@ -25,7 +25,7 @@ function describe(replay, at) {
       const error = replay.value(arg);
       return { text: `${error.kind}: ${error.text}`, tone: 'error', event: { label: error.kind || 'exception', tone: 'error', value: arg } };
     }
-    case 'f': return { text: `${plural(arg, 'statement')} folded: run here, but not recorded one by one`, tone: 'folded' };
+    case 'f': return { text: `${arg ? plural(arg, 'statement') : 'Statements'} folded: run here, but not recorded one by one`, tone: 'folded' };
     case 'e': return { text: 'The cell has run', tone: '', ended: true };
     default: return { text: replay.stack.length > 1 ? `About to run line ${line}, in ${name}` : `About to run line ${line}`, tone: '' };
   }
@@ -63,7 +63,7 @@ class Player {
     if (data.stopped || data.incomplete) parts.push(`This trace is incomplete: ${data.stopped || 'the file breaks off'}. What was recorded until then is shown.`);
     if (!replay.size) parts.push('No step was recorded.');
     parts.push(...data.notes);
-    return parts.length ? el('div', { class: 'notice', role: 'note' }, ...parts.map((part) => el('p', {}, part))) : null;
+    return parts.length ? el('div', { class: data.stopped || data.incomplete || !replay.size ? 'notice' : 'notice remark', role: 'note' }, ...parts.map((part) => el('p', {}, part))) : null;
   }
 
   onKey(event) {
@@ -179,6 +179,7 @@ class Player {
         seen = false;
       }
     }
+    if (this.wanted === 0 && page.file === 0) from = 0; // a lecture opens at its title, however long the prose before its first line
     if (!seen) this.doc.scrollTop = Math.max(0, from);
   }
 

@@ -16,7 +16,7 @@ export function number(x) {
   return size >= 1e5 || size < 1e-3 ? x.toExponential(3) : String(Number(x.toPrecision(4)));
 }
 
-export const shapeOf = (tensor) => (tensor.shape.length ? `(${tensor.shape.join(', ')})` : '()');
+export const shapeOf = (tensor) => (tensor.shape.length ? `(${tensor.shape.join(', ')}${tensor.shape.length === 1 ? ',' : ''})` : '()');
 
 const BRACKETS = { list: '[]', tuple: '()', set: '{}', frozenset: '{}', dict: '{}' };
 
