@@ -371,7 +371,7 @@ def train_naive(words, n_merges):
             counts.update(pairwise(word))
             looked += len(word)
         best = max(counts, key=lambda pair: (counts[pair], pair))
-        words = [merge(word, best) for word in words]
+        words = [merge(word, best) for word in words]  # @stepover
         merges.append(best)
     return merges, looked
 
@@ -491,8 +491,8 @@ def decode(ids):
 
 mixed = "naïve 🌍 日本 12345\n\tx += 1"
 assert decode(encode(mixed)) == mixed
-assert decode(encode(test_text)) == test_text  # nothing is ever lost
-assert encode(test_text) == bpe.encode(test_text)
+assert decode(encode(test_text)) == test_text  # nothing is ever lost  @stepover
+assert encode(test_text) == bpe.encode(test_text)  # @stepover
 print(encode(mixed))
 
 # %% [markdown]
@@ -505,7 +505,7 @@ print(encode(mixed))
 library = tiktoken.Encoding(
     "lecture_01", pat_str=GPT2, mergeable_ranks=token_id, special_tokens={"<|endoftext|>": len(token_id)}
 )
-assert library.encode(test_text) == encode(test_text)
+assert library.encode(test_text) == encode(test_text)  # @stepover
 assert library.encode(mixed) == encode(mixed)
 assert 256 + 50_000 + 1 == 50_257  # GPT-2: the bytes, its merges, and one special token
 assert 50_257 * 768 == 38_597_376  # the numbers in its table of embeddings
@@ -745,7 +745,7 @@ def expected_counts(words, log_p):
     """E step: average uses of each piece, and the log-probability of all the words."""
     expected, log_likelihood = Counter(), 0.0
     for word, count in words.items():
-        ways = list(cuts(word, log_p))
+        ways = list(cuts(word, log_p))  # @stepover
         whole = math.fsum(math.exp(value) for value, _ in ways)
         log_likelihood += count * math.log(whole)
         for value, parts in ways:
