@@ -235,8 +235,7 @@ class Steps(Record, tag="steps", kw_only=True):
       y  a generator or coroutine hands out value ``arg`` and is suspended; popped at the next step, its names kept
       s  it goes on: the frame created by call step ``arg`` is pushed again with the names it had
       x  an exception passes: value ``arg`` is a Text of kind = its class; the frame is popped if the next step is not
-      in it
-         (the next step's ``depth`` tells)
+         in it (the next step's ``depth`` tells)
       f  folded: ``arg`` statements were run and not recorded; the next step carries the state after them
       e  a cell ended; the frame is the module's, its line that of the last statement
     ``line``: difference to the line of the step before (the first: to 0); the line's file is that of the frame's code.

@@ -10,13 +10,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from lilllm.tracing.format import Budgets
+from lilllm.tracing.format import Budgets, File
+from lilllm.tracing.values import whole_characters
+from lilllm.tracing.writer import Writer
 
 _GRACE = 5.0  # seconds for a program to end after it was interrupted
 
@@ -31,6 +34,7 @@ class Config(msgspec.Struct, kw_only=True):
     args: list[str]
     budgets: Budgets
     timeout: float | None = None
+    started: float = 0.0  # when the time limit began, as time.time() has it: the child starts later than its parent
 
 
 def record_script(
@@ -56,11 +60,12 @@ def record_script(
     if not trace.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(trace.parent)!r} to write the trace into")
     budgets = budgets or Budgets()
-    if len(text.encode("utf-8", "replace")) > budgets.bytes // 2:
-        raise ValueError(f"{source.name} is larger than half of the budget of {budgets.bytes:,} bytes")
+    # The child would refuse it too, but only this process can say so in one line.
+    Writer(None, title="", files=[File(name=source.name, text=whole_characters(text))], cells=[], budgets=budgets)
     config = Config(
         source=str(source), trace=str(trace.resolve()), title=title or source.stem, name=name or source.name,
         args=list(args), budgets=budgets, timeout=timeout,
+        started=time.time(),
     )  # fmt: skip
     environment = os.environ | {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")}
     command = [sys.executable, "-m", "lilllm.tracing.script", msgspec.json.encode(config).decode()]
@@ -106,17 +111,20 @@ def run(config: Config) -> int:
     sys.path[0] = str(Path(config.source).resolve().parent)
     session = Session(
         Path(config.trace), title=config.title, name=config.name, text=text, budgets=config.budgets,
-        timeout=config.timeout,
+        timeout=config.timeout, elapsed=max(0.0, time.time() - config.started) if config.started else 0.0,
     )  # fmt: skip
     ending: BaseException | None = None
+    broken = 0
     try:
         tree = ast.parse(text, config.source)
         code = compile(session.add_source(config.source, tree, text), config.source, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        session.add_broken(getattr(error, "lineno", None) or 1, 0)
-        ending = error
+        broken = getattr(error, "lineno", None) or 1
+        ending = error.with_traceback(None)  # our own frames say nothing of the program
     session.watch_streams()
     session.begin_cell()
+    if broken:
+        session.add_broken(broken, 0)
     if ending is None:
         try:
             exec(code, main.__dict__)

@@ -43,10 +43,12 @@ class Session:
         cells: list[Cell] | None = None,
         budgets: Budgets | None = None,
         timeout: float | None = None,
+        elapsed: float = 0.0,
         hidden: frozenset[str] = frozenset(),
         history: bool = False,
     ) -> None:
-        """``hidden``: global names that are not the program's; ``history``: IPython's ``_``, ``_i1``, ``_1`` are not."""
+        """``elapsed``: seconds of ``timeout`` that are over already; ``hidden``: global names that are not the
+        program's; ``history``: IPython's ``_``, ``_i1``, ``_1`` are not."""
         text = whole_characters(text)
         cells = cells if cells is not None else [Cell(kind="code", first=1, last=text.count("\n") + 1)]
         self.writer = Writer(
@@ -56,7 +58,8 @@ class Session:
         self.stopped = ""
         self.data = b""
         self._timeout = timeout
-        self._started = self._saved = time.monotonic()
+        self._saved = time.monotonic()
+        self._started = self._saved - elapsed
         self._watched: list[tuple[Any, Any, Any]] = []
         self._text_step, self._text_left = -1, _STEP_TEXT
         self.save(ended=False)
@@ -85,7 +88,8 @@ class Session:
         """``last``: nothing runs after it, so what was lost or raised here is why the trace stops."""
         lost = self.recorder.lost_at()
         self.recorder.end(error)
-        if last and lost:
+        # Python itself drops a trace function that meets the recursion limit: then the program's own error is the reason.
+        if last and lost and not isinstance(error, RecursionError):
             self.stopped = f"the program or a library replaced the trace function: recording ended after {lost}"
         elif error is not None and not (isinstance(error, SystemExit) and not error.code):
             self.stopped = self._ended_by(error)
@@ -153,7 +157,9 @@ class Session:
         if self._text_left > 0:
             cut = text[: self._text_left]
             self._text_left -= len(text)
-            self.recorder.output(Output(name=name, mime="text/plain", data=cut if self._text_left > 0 else cut + "\n..."))
+            self.recorder.output(
+                Output(name=name, mime="text/plain", data=cut if self._text_left > 0 else cut + "\n...")
+            )
 
     def display(self, name: Literal["display", "result"], bundle: Mapping[str, Any]) -> None:
         """A mime bundle of IPython: its picture, else its richest text. A widget keeps its text."""
