@@ -64,6 +64,12 @@ def test_train(options, message):
         BPETokenizer.train("some text", **options)
 
 
+def test_train_says_so_before_it_reads(tmp_path):
+    for options in ({"vocab_size": 300, "special_tokens": [END, END]}, {"vocab_size": 100}):
+        with pytest.raises(ValueError, match=r"given twice|too small"):
+            BPETokenizer.train(tmp_path / "missing", **options)
+
+
 @pytest.mark.parametrize("empty", ["", [], ["", ""], END])
 def test_train_on_nothing(empty):
     with pytest.raises(ValueError, match="there is nothing to learn from"):

@@ -45,6 +45,15 @@ def test_parts_of_a_file_count_as_the_whole(tmp_path_factory, text, size, patter
     assert counted == expected(text, pattern, special)
 
 
+@pytest.mark.parametrize("size", range(1, 25))
+def test_a_file_is_not_cut_inside_special_tokens_that_overlap(tmp_path, size):
+    path = tmp_path / "overlaps.txt"
+    text = "x" + "aa" * 9 + "a y " + "a" * 30 + " ab ab ab a ab " * 3
+    path.write_text(text)
+    counted = count_pretokens(path, pattern=GPT2_PATTERN, special_tokens=["aa", "b a"], part_bytes=size)
+    assert counted == expected(text, GPT2_PATTERN, ["aa", "b a"])
+
+
 def test_a_file_is_cut_at_special_tokens(tmp_path):
     path = tmp_path / "documents.txt"
     path.write_bytes(b"one two three<|end|>" * 100)
