@@ -1,7 +1,7 @@
 """Tensors and arrays as a trace shows them: a summary that costs the same whatever the size.
 
-Read in order:  summarise (what is shown), _elements (all of it, or a sample), _grid (block means),
-                fingerprint (has it changed since?)
+Read in order:  summarise (what is shown), _elements (all of it, or a sample), _statistics, _grid (block means),
+                watch_array, watch_tensor (has it changed since?)
 
 Everything is computed with numpy, on memory shared with the tensor where that is possible: no operation of torch runs
 that a mode, a hook or autograd of the traced program could see, and torch is not imported here, only looked up.
@@ -13,6 +13,7 @@ Numerics:  statistics in float64 over the finite elements; over 2**13 elements o
 
 from __future__ import annotations
 
+import math
 import sys
 import zlib
 from typing import Any
@@ -47,37 +48,46 @@ def summarise(value: Any) -> Tensor:
 
 
 def _fill(summary: Tensor, value: Any, shape: list[int], is_torch: bool) -> None:
-    import numpy as np
-
-    size = 1
-    for length in shape:
-        size *= length
+    size = math.prod(shape)
     if size == 0:
         return
     array = _elements(value, shape, size, is_torch)
-    if array.dtype.kind not in "biufc":
-        if array.dtype.kind in "USmM" and size <= _FULL:
+    kind = array.dtype.kind
+    if kind not in "biufc":
+        if kind in "USmM" and size <= _FULL:
             summary.data = [str(item)[:200] for item in array.ravel().tolist()]
         return
     summary.approximate = array.size < size
     if size <= _FULL:
-        summary.data = [_plain(item) for item in array.ravel().tolist()]
-    if array.dtype.kind == "c":
-        return
-    numbers = array.astype(np.float64, copy=False)
-    finite = np.isfinite(numbers) if array.dtype.kind == "f" else None
-    if finite is not None and not finite.all():
+        items = array.ravel().tolist()
+        summary.data = _floats(items, 7) if kind == "f" else [_plain(item) for item in items]
+        if kind == "f" and None in summary.data:
+            summary.data = [_plain(item) for item in items]
+    if kind != "c":
+        _statistics(summary, array, grid=size > _FULL and len(shape) >= 2)
+
+
+def _statistics(summary: Tensor, array: Any, *, grid: bool) -> None:
+    import numpy as np
+
+    flat = array.ravel()
+    numbers = flat.astype(np.float64, copy=False)
+    total = float(np.add.reduce(numbers))
+    finite = None
+    if total - total != 0:  # something is not finite, or the sum is too large
+        finite = np.isfinite(numbers)
         summary.nan = int(np.isnan(numbers).sum())
-        summary.inf = int(np.isinf(numbers).sum())
-        seen = numbers[finite]
-    else:
-        seen, finite = numbers, None
-    if seen.size:
-        low, high = (seen.min(), seen.max()) if array.dtype.kind == "f" else (array.min(), array.max())
-        summary.min, summary.max = _bound(low), _bound(high)
-        summary.mean, summary.std = _finite(seen.mean()), _finite(seen.std())
-    if size > _FULL and len(shape) >= 2:
-        summary.grid = _grid(numbers, finite)
+        summary.inf = int(numbers.size - finite.sum()) - summary.nan
+        numbers = numbers[finite]
+        total = float(np.add.reduce(numbers)) if numbers.size else 0.0
+    if numbers.size:
+        held = numbers if array.dtype.kind == "f" else flat  # exact for large integers
+        summary.min, summary.max = _bound(np.minimum.reduce(held)), _bound(np.maximum.reduce(held))
+        mean = total / numbers.size
+        away = numbers - mean
+        summary.mean, summary.std = _finite(mean), _finite(math.sqrt(float(np.dot(away, away)) / numbers.size))
+    if grid:
+        summary.grid = _grid(array, finite)
 
 
 def _elements(value: Any, shape: list[int], size: int, is_torch: bool) -> Any:
@@ -111,21 +121,43 @@ def _strides(shape: list[int], size: int) -> list[int]:
     return strides
 
 
-def _grid(numbers: Any, finite: Any) -> list[list[float | None]]:
+def _grid(array: Any, finite: Any) -> list[list[float | None]]:
     """Means over at most 16 x 16 blocks of the first matrix; None for a block without a finite element."""
     import numpy as np
 
-    first = (0,) * (numbers.ndim - 2)
-    matrix = numbers[first]
-    known = np.ones(matrix.shape) if finite is None else finite[first].astype(np.float64)
-    matrix = matrix if finite is None else np.where(finite[first], matrix, 0.0)
+    first = (0,) * (array.ndim - 2)
+    matrix = array[first].astype(np.float64, copy=False)
+    known = None
+    if finite is not None:
+        known = finite.reshape(array.shape)[first].astype(np.float64)
+        matrix = np.where(known > 0, matrix, 0.0)
+    area = 1
     for axis in (0, 1):
         length = matrix.shape[axis]
         edges = np.arange(min(_GRID, length)) * length // min(_GRID, length)
-        matrix, known = np.add.reduceat(matrix, edges, axis=axis), np.add.reduceat(known, edges, axis=axis)
-    with np.errstate(all="ignore"):
-        means = matrix / known
-    return [[_finite(item) for item in row] for row in means.tolist()]
+        matrix = np.add.reduceat(matrix, edges, axis=axis)
+        sizes = np.diff(edges, append=length)
+        area = area * (sizes[:, None] if axis == 0 else sizes)
+        if known is not None:
+            known = np.add.reduceat(known, edges, axis=axis)
+    if known is None:
+        means = matrix / area
+    else:
+        with np.errstate(all="ignore"):
+            means = matrix / known
+    columns = means.shape[1]
+    items = _floats(means.ravel().tolist(), 4)
+    return [items[at : at + columns] for at in range(0, len(items), columns)]
+
+
+def _floats(items: list[float], digits: int) -> list[Any]:
+    """``items`` rounded to significant digits, None where not finite. One formatting for all: it is the fastest.
+
+    >>> _floats([1 / 3, float("nan")], 4)
+    [0.3333, None]
+    """
+    texts = (f"%.{digits}g " * len(items) % tuple(items)).split()
+    return [None if text[-1] in "nf" else float(text) for text in texts]
 
 
 def _plain(item: Any) -> bool | int | float | str:
@@ -153,31 +185,37 @@ def _round(number: float) -> float:
     return float(f"{number:.7g}")
 
 
-def fingerprint(value: Any) -> tuple[Any, ...]:
-    """Equal fingerprints of one object: it shows the same. Raises where the elements cannot be read.
+def watch_array(array: Any) -> tuple[Any, ...]:
+    """Equal marks of one numpy array: it shows the same. Up to 4 KiB every byte counts, to 64 KiB a checksum."""
+    return (array.shape, array.dtype, _sample(array))
 
-    Up to 4 KiB every byte counts. Beyond, the version counter of torch and a sample of 16 elements: fused optimizers
-    and writes through ``.data`` do not bump the counter, and numpy has none.
+
+def watch_tensor(tensor: Any, *, inside: bool) -> tuple[Any, ...]:
+    """Equal marks of one torch tensor: it shows the same. Raises where it cannot be read.
+
+    The version counter of torch, and the elements as in ``watch_array``: fused optimizers and writes through ``.data``
+    do not bump the counter. ``inside`` a container the elements count only where gradients are asked for (a parameter);
+    others are so many that they would cost more than the program.
     """
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        if value.device.type != "cpu" or value.layout is not torch.strided:
-            return (value._version, value.data_ptr(), value.requires_grad)
-        with _unseen():
-            tensor = value.detach()
-            if tensor.dtype.itemsize == 2 and tensor.is_floating_point():
-                tensor = tensor.view(torch.int16)
-            array = tensor.numpy()
-        version = 0 if value.is_inference() else value._version
-        return (version, value.data_ptr(), value.requires_grad, array.shape, _sample(array))
-    return (value.shape, value.dtype, _sample(value))
+    torch = sys.modules["torch"]
+    learns = tensor.requires_grad
+    mark = (0 if tensor.is_inference() else tensor._version, tensor.data_ptr(), learns)
+    if (inside and not learns) or tensor.layout is not torch.strided or tensor.device.type != "cpu":
+        return mark
+    with _unseen():
+        bare = tensor.detach()
+        if bare.is_floating_point() and bare.element_size() < 4:  # float16, bfloat16, float8
+            bare = bare.view(torch.int16 if bare.element_size() == 2 else torch.uint8)
+        array = bare.numpy()
+    return (*mark, array.shape, _sample(array))
 
 
 def _sample(array: Any) -> int | bytes:
-    if array.nbytes <= _WATCHED:
+    size = array.nbytes
+    if size <= _WATCHED:
         return bytes(array.tobytes())
-    if array.flags.c_contiguous and array.nbytes <= 16 * _WATCHED:
-        return zlib.crc32(array.view("u1") if array.ndim else array.tobytes())
+    if array.flags.c_contiguous and size <= 16 * _WATCHED:
+        return zlib.crc32(array.data.cast("B"))
     flat = array.reshape(-1) if array.flags.c_contiguous else array[(0,) * (array.ndim - 1)]
     return bytes(flat[:: max(1, flat.size // 16)].tobytes()) + bytes(flat[-1:].tobytes())
 

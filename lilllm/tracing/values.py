@@ -31,9 +31,10 @@ from lilllm.tracing.writer import Full
 
 _HEADS = (32, 12, 6, 4)  # elements shown at the start of a container, by depth; deeper ones are cut
 _TAILS = (8, 4, 2, 1)
-_NODES = 400  # containers shown within one value
+_NODES = 200  # containers shown within one value
 _TEXT = 1000  # characters of a text by itself; of one in a container a fifth
 _LONG_INT = 1024  # bits
+_PLAIN = frozenset({int, str})
 _RICH_BYTES = 64_000
 _SORTED_SET = 64  # sets up to this size are shown in order, so that a hash seed does not show
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -54,15 +55,15 @@ class Values:
         self._emit = emit
         self._to_json = msgspec.json.Encoder().encode
         self._table: dict[Any, int] = {}
-        self._ints: dict[int, int] = {}
-        self._texts: dict[str, int] = {}
+        self._atoms: dict[int | str, int] = {}
+        self._tuples: dict[int, tuple[Any, int]] = {}
         self._open: set[int] = set()
         self._nodes = 0
         self._arrays: dict[int, tuple[Any, Any, int]] = {}
         self._encoders: dict[type, Encoder] = {
             int: self._int, str: self._str, float: self._float, bool: self._scalar, type(None): self._scalar,
             bytes: self._bytes, bytearray: self._bytes, complex: self._scalar, type(...): self._scalar,
-            slice: self._slice, list: self._sequence, tuple: self._sequence, range: self._sequence,
+            slice: self._slice, list: self._list, tuple: self._tuple, range: self._sequence,
             deque: self._sequence, set: self._set, frozenset: self._set, dict: self._mapping,
             types.MappingProxyType: self._mapping, type({}.keys()): self._iterable, type({}.values()): self._iterable,
             type({}.items()): self._iterable, types.GeneratorType: self._named, types.CoroutineType: self._named,
@@ -75,7 +76,7 @@ class Values:
         kind = type(obj)
         if depth == 0:
             if kind is int:
-                number = self._ints.get(obj)
+                number = self._atoms.get(obj)
                 if number is not None:
                     return number
             self._nodes = 0
@@ -105,12 +106,12 @@ class Values:
     # --------------------------------------------------------------------------------------------------------- atoms
 
     def _int(self, obj: int, depth: int) -> int:
-        number = self._ints.get(obj)
+        number = self._atoms.get(obj)
         if number is None:
             text = _integer(obj)
             number = self._intern(Scalar(kind="int", text=text))
             if obj.bit_length() <= _LONG_INT:
-                self._ints[obj] = number
+                self._atoms[obj] = number
         return number
 
     def _float(self, obj: float, depth: int) -> int:
@@ -139,14 +140,14 @@ class Values:
         return self._intern(Scalar(kind=type(obj).__name__, text=str(obj.item())[:_TEXT]))
 
     def _str(self, obj: str, depth: int) -> int:
-        if depth and type(obj) is str:  # tokens and characters come again and again
-            number = self._texts.get(obj)
+        if type(obj) is str:  # tokens and characters come again and again
+            number = self._atoms.get(obj)
             if number is None:
-                number = self._text("str", obj, _TEXT // 5)
+                number = self._text("str", obj, _TEXT // 5 if depth else _TEXT)
                 if len(obj) <= _TEXT // 5:
-                    self._texts[obj] = number
+                    self._atoms[obj] = number
             return number
-        return self._text(type(obj).__name__, str.__str__(obj))
+        return self._text(type(obj).__name__, str.__str__(obj), _TEXT // 5 if depth else _TEXT)
 
     def _text(self, kind: str, text: str, most: int = _TEXT) -> int:
         return self._intern(Text(kind=kind, text=whole_characters(text[:most]), size=len(text)))
@@ -158,6 +159,25 @@ class Values:
         return self._intern(Text(kind=type(obj).__name__, text=text, size=bytes.__len__(bytes(obj)) if type(obj) is bytes else len(memoryview(obj))))  # fmt: skip
 
     # ---------------------------------------------------------------------------------------------------- containers
+
+    def _list(self, obj: list[Any], depth: int) -> int:
+        size = len(obj)
+        head, tail = self._ends(depth, size)
+        return self._elements(obj, depth, size, obj[:head] + obj[size - tail :] if tail else obj[:head], head)
+
+    def _tuple(self, obj: tuple[Any, ...], depth: int) -> int:
+        """A tuple of numbers and texts cannot change, so the object itself is remembered."""
+        known = self._tuples.get(id(obj))
+        if known is not None:
+            return known[1]
+        size = len(obj)
+        head, tail = self._ends(depth, size)
+        number = self._elements(obj, depth, size, [*obj[:head], *obj[size - tail :]] if tail else list(obj[:head]), head)
+        if size <= 8 and depth < len(_HEADS) - 1 and all(type(item) in _PLAIN for item in obj):
+            if len(self._tuples) >= 10_000:
+                self._tuples.clear()
+            self._tuples[id(obj)] = (obj, number)
+        return number
 
     def _sequence(self, obj: Any, depth: int) -> int:
         base: Any = next(base for base in (list, tuple, deque, range) if isinstance(obj, base))
@@ -195,8 +215,10 @@ class Values:
         kind = type(obj).__name__
         if stop := self._enter(obj, depth, size):
             return self.cut(kind, stop)
-        encode = self.encode
-        numbers = [encode(item, depth + 1) for item in items]
+        encode, atoms, below = self.encode, self._atoms, depth + 1
+        numbers = [
+            atoms[item] if type(item) in _PLAIN and item in atoms else encode(item, below) for item in items
+        ]
         self._open.discard(id(obj))
         key = (kind, size, head, *numbers)
         number = self._table.get(key)
@@ -280,22 +302,25 @@ class Values:
         return self._intern(Rich(kind=kind, view=str(view)[:40], text=text, data=msgspec.Raw(raw)))
 
     def _array(self, obj: Any, depth: int) -> int:
-        """A summary, made again only where the fingerprint says so; the weak reference tells the object from another
-        that was given the same address."""
-        known = self._arrays.get(id(obj))
+        return self._watched(obj, arrays.watch_array(obj) if obj.dtype.kind in "biufc" else None)
+
+    def _tensor(self, obj: Any, depth: int) -> int:
         try:
-            mark = arrays.fingerprint(obj)
-        except Exception:
+            mark = arrays.watch_tensor(obj, inside=depth > 0)
+        except Exception:  # fake, nested, under vmap: summarise knows what can be said
             mark = None
-        if known is not None and mark is not None and known[0]() is obj and known[1] == mark:
+        return self._watched(obj, mark)
+
+    def _watched(self, obj: Any, mark: Any) -> int:
+        """A summary, made again only where the mark has changed; the weak reference tells the object from another that
+        was given the same address."""
+        known = self._arrays.get(id(obj))
+        if known is not None and mark is not None and known[1] == mark and known[0]() is obj:
             return known[2]
         number = self._intern(arrays.summarise(obj))
         if len(self._arrays) > 4096:
             self._arrays.clear()
-        try:
-            self._arrays[id(obj)] = (weakref.ref(obj), mark, number)
-        except TypeError:
-            pass
+        self._arrays[id(obj)] = (weakref.ref(obj), mark, number)
         return number
 
     def _other(self, kind: type) -> Encoder:
@@ -314,7 +339,7 @@ class Values:
         if numpy is not None and hasattr(numpy, "generic") and issubclass(kind, numpy.generic):
             return self._numpy_scalar
         if torch is not None and hasattr(torch, "Tensor") and issubclass(kind, torch.Tensor):
-            return self._array
+            return self._tensor
         if torch is not None and kind.__module__ == "torch" and kind.__name__ in ("dtype", "device", "layout"):
             return self._repr
         if issubclass(kind, enum.Enum):
@@ -333,7 +358,7 @@ class Values:
                 return encoder
         if kind.__module__ in _REPR_MODULES or (kind.__module__ == "numpy" and kind.__name__.endswith("DType")):
             return self._repr
-        return self._opaque if issubclass(kind, io.IOBase) else self._instance
+        return self._opaque if _is_library(kind) else self._instance
 
 
 def _attributes(obj: Any) -> list[tuple[str, Any]]:
@@ -357,7 +382,27 @@ def _attributes(obj: Any) -> list[tuple[str, Any]]:
         inside = [fields.get(part) or {} for part in ("_parameters", "_buffers", "_modules")]
         own = {name: value for name, value in fields.items() if not name.startswith("_") and name != "training"}
         fields = {**inside[0], **inside[1], **inside[2], **own}
+    elif type(obj).__module__.startswith("torch."):
+        fields = {name: value for name, value in fields.items() if not name.startswith("_") and name != "defaults"}
     return [(name, value) for name, value in fields.items() if isinstance(name, str) and not name.startswith("__")]
+
+
+def _is_library(kind: type) -> bool:
+    """Whether instances are shown by their class alone: the attributes of a figure or a file say nothing to a reader.
+
+    Layers and optimizers of torch, plain records and the package that the course builds are looked into.
+    """
+    if issubclass(kind, io.IOBase):
+        return True
+    if hasattr(kind, "__dataclass_fields__") or kind is types.SimpleNamespace:
+        return False
+    package = kind.__module__.partition(".")[0]
+    if package == __name__.partition(".")[0] or kind.__module__.startswith(("torch.nn", "torch.optim")):
+        return False
+    if package in sys.stdlib_module_names:
+        return package != "__main__"
+    file = getattr(sys.modules.get(package), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file
 
 
 def _integer(obj: int) -> str:

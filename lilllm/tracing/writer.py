@@ -56,6 +56,7 @@ class Writer:
         self._item_bytes = 0
         self._blobs: set[str] = set()
         self._chunk = _empty(0)
+        self._ops: list[str] = []
         self._outputs: dict[int, list[Output]] = {}
         self._output_bytes = 0
         self.bytes = len(self._encoder.encode(self.head)) + _RESERVED
@@ -103,7 +104,7 @@ class Writer:
         self.spend(_STEP_BYTES)
         chunk = self._chunk
         step = self.steps
-        chunk.op += op
+        self._ops.append(op)
         chunk.line.append(line)
         chunk.depth.append(depth)
         chunk.arg.append(arg)
@@ -192,6 +193,8 @@ class Writer:
         if not self._chunk.line and not self._outputs:
             return
         self._flush_values()
+        self._chunk.op = "".join(self._ops)
+        self._ops = []
         self._chunk.outputs = sorted(self._outputs.items())
         self._lines.append(self._encoder.encode(self._chunk) + b"\n")
         self._chunk, self._outputs, self._output_bytes = _empty(self.steps), {}, 0
