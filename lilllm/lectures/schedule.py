@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing.queues import Queue
 from queue import Empty
+from types import FrameType
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -15,12 +19,16 @@ from lilllm.lectures.build import Built, build_lecture
 from lilllm.lectures.files import Lecture
 from lilllm.lectures.source import read_cells
 
+T = TypeVar("T")
 _ran: Queue[str] | None = None  # in a worker: where it tells of each cell that ran; set once, when the process starts
 
 
-def _start_worker(ran: Queue[str]) -> None:
+def _start_worker(ran: Queue[str], workers: Queue[int]) -> None:
     global _ran  # a queue cannot be sent with a task, only be inherited at the start
     _ran = ran
+    workers.put(os.getpid())
+    # The kernel's own log would cut through the progress bar; what a cell prints comes by message, not by this stream.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _work(lecture: Lecture) -> Built:
@@ -37,16 +45,18 @@ def build_all(lectures: list[Lecture], *, jobs: int | None = None, report: Calla
     """Build ``lectures``, ``jobs`` at a time (default: one a core); ``report`` hears of each as it ends.
 
     Raises:
-        KeyboardInterrupt: passed on after the running kernels were stopped; what was built stays.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM, after the running kernels were stopped; what was built stays.
     """
     jobs = max(1, min(jobs or cores(), len(lectures)))
     total = sum(cell.cell_type == "code" for lecture in lectures for cell in read_cells(lecture.source).cells)
     context = multiprocessing.get_context("spawn")  # fork would copy locks of this process's threads
     ran: Queue[str] = context.Queue()
+    workers: Queue[int] = context.Queue()
     done: list[Built] = []
     with (
         tqdm(total=total, unit="cell", desc="lectures", dynamic_ncols=True) as bar,
-        ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ran,)) as pool,
+        ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ran, workers)) as pool,
+        _terminable() as terminated,
     ):
         futures: dict[Future[Built], Lecture] = {pool.submit(_work, lecture): lecture for lecture in lectures}
         try:
@@ -60,6 +70,10 @@ def build_all(lectures: list[Lecture], *, jobs: int | None = None, report: Calla
                     with tqdm.external_write_mode():
                         report(built)
         except KeyboardInterrupt:
+            if terminated():  # Ctrl-C goes to the workers too, SIGTERM only to us
+                for pid in _drained(workers):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGINT)
             pool.shutdown(wait=True, cancel_futures=True)
             raise
         _advance(bar, ran)
@@ -75,10 +89,30 @@ def _result(future: Future[Built], lecture: Lecture) -> Built:
 
 
 def _advance(bar: tqdm, ran: Queue[str]) -> None:
-    while True:
-        try:
-            name = ran.get_nowait()
-        except Empty:
-            return
+    for name in _drained(ran):
         bar.set_postfix_str(name, refresh=False)
         bar.update()
+
+
+def _drained(queue: Queue[T]) -> Iterator[T]:
+    while True:
+        try:
+            yield queue.get_nowait()
+        except Empty:
+            return
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[Callable[[], bool]]:
+    """While it lasts, SIGTERM is a KeyboardInterrupt; what it gives says whether it was one."""
+    seen: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGTERM, before)
