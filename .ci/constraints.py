@@ -1,4 +1,4 @@
-"""Write constraints.txt: the exact versions, in this environment, of all that lilllm's extras pull in."""
+"""Write constraints.txt: the exact versions, in this environment, of all that lilllm's extras pull in.
 
 make constraints        after an upgrade; then build all lectures, whose outputs were made with these versions
 """

@@ -86,9 +86,15 @@ def _config(lecture: Lecture, trace: Path, title: str, name: str, budgets: Budge
     sources = [cell.source for cell in lecture.notebook.cells if cell.cell_type == "code"]
     return msgspec.json.encode(
         Config(
-            trace=str(trace), title=title, name=name, text=lecture.text, cells=lecture.cells, sources=sources,
-            budgets=budgets, timeout=timeout,
-        )  # fmt: skip
+            trace=str(trace),
+            title=title,
+            name=name,
+            text=lecture.text,
+            cells=lecture.cells,
+            sources=sources,
+            budgets=budgets,
+            timeout=timeout,
+        )
     )
 
 
@@ -122,8 +128,11 @@ class _Run:
             try:
                 if config is not None:
                     await self._silently(client, "import lilllm.tracing.kernel as _; _.finish(); del _")
-                shown = await self._silently(client, "", {"peak": "__import__('lilllm.tracing.kernel').tracing.kernel.peak_bytes()"})
+                shown = await self._silently(
+                    client, "", {"peak": "__import__('lilllm.tracing.kernel').tracing.kernel.peak_bytes()"}
+                )
                 self.peak_bytes = int(shown["peak"]["data"]["text/plain"])
+                assert client.kc is not None
                 info = await client.async_wait_for_reply(client.kc.kernel_info())
                 if info is not None:
                     self._notebook.metadata["language_info"] = info["content"]["language_info"]

@@ -161,7 +161,7 @@ def start(config: bytes) -> None:
     """Begin to record this kernel's notebook. Called by the driver in a silent execute, which is not a cell."""
     from IPython import get_ipython
 
-    _HELD["notebook"] = Notebook(get_ipython(), msgspec.json.decode(config, type=Config))  # type: ignore[no-untyped-call]
+    _HELD["notebook"] = Notebook(get_ipython(), msgspec.json.decode(config, type=Config))
 
 
 def finish() -> None:
@@ -218,7 +218,7 @@ class Summary:
             html = shown if isinstance(shown, str) else getattr(shown, "_repr_html_", lambda: None)()
             if html:
                 bundle["text/html"] = html
-        display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        display(bundle, raw=True)
 
 
 def load_magic(shell: Any) -> None:
@@ -241,7 +241,9 @@ def record_cell(shell: Any, text: str, path: Path | None, *, title: str) -> Summ
     import sys
 
     outer = sys.gettrace()
-    session = Session(path, title=title, name="cell.py", text=text, hidden=frozenset(shell.user_ns_hidden), history=True)
+    session = Session(
+        path, title=title, name="cell.py", text=text, hidden=frozenset(shell.user_ns_hidden), history=True
+    )
     hooks = Hooks(shell, session, lambda raw: 0 if raw == text else None)
     try:
         result = shell.run_cell(text, store_history=False)
@@ -254,7 +256,5 @@ def record_cell(shell: Any, text: str, path: Path | None, *, title: str) -> Summ
         return summary
     from IPython.display import display
 
-    display(summary)  # type: ignore[no-untyped-call]
+    display(summary)
     return None
-
-

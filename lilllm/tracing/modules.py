@@ -1,4 +1,4 @@
-"""The source of an imported module, for ``@stepinto lilllm.x``, under a name that does not tell where it is installed."""
+"""The source of an imported module, for ``@stepinto lilllm.x``, under a name that does not tell where it lies."""
 
 from __future__ import annotations
 

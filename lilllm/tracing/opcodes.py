@@ -1,7 +1,7 @@
 """How a frame ends, which a ``return`` event does not say: by its last instruction.
 
-A trace function gets ``return`` with None for a return of None, for a yield of None and for an exception on its way out.
-The instruction at ``f_lasti`` tells them apart on every CPython from 3.11 to 3.14.
+A trace function gets ``return`` with None for a return of None, for a yield of None and for an exception on its way
+out. The instruction at ``f_lasti`` tells them apart on every CPython from 3.11 to 3.14.
 """
 
 from __future__ import annotations

@@ -65,7 +65,9 @@ def locate(cells: list[Any], text: str) -> list[Cell]:
     if any(line.strip() for line in lines[start : markers[0] if markers else len(lines)]):
         markers.insert(0, start - 1)  # text before the first marker is a cell without one
     if len(markers) != len(cells):
-        raise ValueError(f"the file has {len(markers)} cells, jupytext reads {len(cells)}: write each with its own # %%")
+        raise ValueError(
+            f"the file has {len(markers)} cells, jupytext reads {len(cells)}: write each with its own # %%"
+        )
     located = []
     for number, (cell, marker, after) in enumerate(zip(cells, markers, [*markers[1:], len(lines)], strict=True)):
         inside = [at for at in range(marker + 1, after) if lines[at].strip()]

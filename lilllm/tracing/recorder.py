@@ -7,8 +7,9 @@ The recorder keeps its own stack of frames, for CPython's holds many that are no
 statement is about to run, with the names of its frame whose shown value differs from what was shown last: what the
 statement before it changed. Untraced code costs one look-up of its file's name a call.
 
-When a line was run ``line_hits`` times in one run of its frame, its innermost loop is folded: a step ``f``, then nothing
-until the loop is left; the step after it carries the state. Functions are entered ``function_calls`` times a cell.
+When a line was run ``line_hits`` times in one run of its frame, its innermost loop is folded: a step ``f``, then
+nothing until the loop is left; the step after it carries the state. Functions are entered ``function_calls`` times a
+cell.
 
 An exception that leaves a trace function would reach the program and end tracing, so none does; only Ctrl-C and its
 kind pass, for they are meant for the program. Other threads are not traced.
@@ -97,9 +98,8 @@ class Frame:
                 statement = self.source.plan.statement.get(line)
                 if statement is None:
                     return None
-                if statement == self.statement:
-                    if frame.f_lasti > self.lasti and self.folded is None:
-                        return None  # the same statement goes on, on another of its lines
+                if statement == self.statement and frame.f_lasti > self.lasti and self.folded is None:
+                    return None  # the same statement goes on, on another of its lines
                 self._on_line(frame, line, statement)
             elif event == "return":
                 self._on_return(frame, arg)
@@ -173,7 +173,9 @@ class Frame:
 
     def _on_exception(self, frame: FrameType, arg: Any) -> None:
         kind, error, _ = arg
-        if kind is GeneratorExit or (issubclass(kind, (StopIteration, StopAsyncIteration)) and is_end_of_iteration(frame)):
+        if kind is GeneratorExit or (
+            issubclass(kind, (StopIteration, StopAsyncIteration)) and is_end_of_iteration(frame)
+        ):
             return
         if self.folded is not None and self.info is not None and not self.info.suspends:
             self.passing = self.rec.values.exception(kind, error)
@@ -238,7 +240,7 @@ class Recorder:
         setattr(builtins, RESUME, self.resume)
         setattr(builtins, CAUGHT, self.caught)
         self._thread_hook = threading.gettrace()
-        threading.settrace(self.on_thread)  # type: ignore[arg-type]
+        threading.settrace(self.on_thread)
         sys.settrace(self._call)
 
     def end(self, error: BaseException | None = None) -> None:
@@ -257,7 +259,9 @@ class Recorder:
             if self.module.folded is not None:
                 self.module.unfold()
             if lost:
-                self.note(f"the trace function was replaced or dropped after {where}: the rest of the cell is not recorded")
+                self.note(
+                    f"the trace function was replaced or dropped after {where}: the rest of the cell is not recorded"
+                )
             del self.stack[1:]
             if not self._ran and error is None:
                 return
@@ -474,7 +478,7 @@ class Recorder:
             self.stop(str(full), None)
 
     def picture(self, data: bytes, mime: Literal["image/png", "image/svg+xml"]) -> str:
-        """Take a picture; its hash, or an empty string when recording has ended. Raises: ValueError, it is too large."""
+        """Take a picture; its hash, or "" when recording has ended. Raises: ValueError, it is too large."""
         if self.stopped:
             return ""
         try:
@@ -515,10 +519,10 @@ class Recorder:
 
     def caught(self) -> None:
         """Called by a handler that may have caught a RecursionError, for which CPython drops the trace function."""
-        if self._off is None and not self.stopped and sys.gettrace() is None:
-            if isinstance(sys.exc_info()[1], RecursionError):
-                self.note(f"the recursion limit was reached: what ran between {self.where()} and its handler is not recorded")
-                sys.settrace(self._call)
+        dropped = self._off is None and not self.stopped and sys.gettrace() is None
+        if dropped and isinstance(sys.exc_info()[1], RecursionError):
+            self.note(f"the recursion limit was reached: what ran from {self.where()} to its handler is not recorded")
+            sys.settrace(self._call)
 
     # ---------------------------------------------------------------------------------------------------- other files
 

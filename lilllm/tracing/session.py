@@ -88,7 +88,7 @@ class Session:
         """``last``: nothing runs after it, so what was lost or raised here is why the trace stops."""
         lost = self.recorder.lost_at()
         self.recorder.end(error)
-        # Python itself drops a trace function that meets the recursion limit: then the program's own error is the reason.
+        # Python drops a trace function that meets the recursion limit: then the program's own error is the reason.
         if last and lost and not isinstance(error, RecursionError):
             self.stopped = f"the program or a library replaced the trace function: recording ended after {lost}"
         elif error is not None and not (isinstance(error, SystemExit) and not error.code):

@@ -40,7 +40,8 @@ def lines(trace: Trace) -> Iterator[str]:
     """One line a step: number, depth, op, the source line, what changed, what was shown."""
     steps = trace.steps
     changes, outputs = dict(steps.changes), dict(steps.outputs)
-    stack, calls, line = [0], {}, 0
+    stack, line = [0], 0
+    calls: dict[int, int] = {}
     for step, op in enumerate(steps.op):
         depth, arg = steps.depth[step], steps.arg[step]
         line += steps.line[step]

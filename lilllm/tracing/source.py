@@ -5,9 +5,9 @@ Read in order:  Plan (the answers), plan (asks the AST), Weave (what is added to
 Statements  Line events come by line; a step is a statement. A statement of several lines, and the header of a compound
             one with its decorators, is one step, named by the line where the statement begins (of ``def``: the line of
             ``def``). Comprehensions and lambdas are part of their statement.
-Loops       Each loop becomes ``try: LOOP finally: if __lilllm_fold__ == ID: __lilllm_resume__()``. When a loop is folded
-            the recorder switches tracing off altogether, and the loop itself switches it on again however it is left:
-            a hot loop runs at full speed. A loop that yields or awaits lets others run inside it, so it is not woven.
+Loops       Each loop becomes ``try: LOOP finally: if __lilllm_fold__ == ID: __lilllm_resume__()``. When a loop is
+folded             the recorder switches tracing off altogether, and the loop itself switches it on again however it is
+left: a hot loop runs at full speed. A loop that yields or awaits lets others run inside it, so it is not woven.
 Handlers    ``except`` of a RecursionError begins with ``__lilllm_caught__()``: CPython drops the trace function when it
             cannot call it for lack of stack.
 What is woven in lies on lines past ``WOVEN``, which no statement has.

@@ -12,6 +12,7 @@ which exists to be called. Whatever goes wrong while reading becomes a ``Cut``.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import io
 import re
@@ -35,6 +36,9 @@ _NODES = 200  # containers shown within one value
 _TEXT = 1000  # characters of a text by itself; of one in a container a fifth
 _LONG_INT = 1024  # bits
 _PLAIN = frozenset({int, str})
+# The ways of telling an exception that are Python's own, and so run none of the program's code.
+_TELLERS = (BaseException, KeyError, OSError, SyntaxError, ImportError, UnicodeDecodeError, UnicodeEncodeError)
+_SAFE_STR = tuple(teller.__str__ for teller in _TELLERS)
 _RICH_BYTES = 64_000
 _SORTED_SET = 64  # sets up to this size are shown in order, so that a hash seed does not show
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -156,7 +160,8 @@ class Values:
         most = _TEXT // 5 if depth else _TEXT // 2
         shown = bytes(memoryview(obj)[:most])
         text = repr(shown)[2:-1]
-        return self._intern(Text(kind=type(obj).__name__, text=text, size=bytes.__len__(bytes(obj)) if type(obj) is bytes else len(memoryview(obj))))  # fmt: skip
+        size = len(obj) if type(obj) is bytes else len(memoryview(obj))
+        return self._intern(Text(kind=type(obj).__name__, text=text, size=size))
 
     # ---------------------------------------------------------------------------------------------------- containers
 
@@ -172,7 +177,9 @@ class Values:
             return known[1]
         size = len(obj)
         head, tail = self._ends(depth, size)
-        number = self._elements(obj, depth, size, [*obj[:head], *obj[size - tail :]] if tail else list(obj[:head]), head)
+        number = self._elements(
+            obj, depth, size, [*obj[:head], *obj[size - tail :]] if tail else list(obj[:head]), head
+        )
         if size <= 8 and depth < len(_HEADS) - 1 and all(type(item) in _PLAIN for item in obj):
             if len(self._tuples) >= 10_000:
                 self._tuples.clear()
@@ -216,9 +223,7 @@ class Values:
         if stop := self._enter(obj, depth, size):
             return self.cut(kind, stop)
         encode, atoms, below = self.encode, self._atoms, depth + 1
-        numbers = [
-            atoms[item] if type(item) in _PLAIN and item in atoms else encode(item, below) for item in items
-        ]
+        numbers = [atoms[item] if type(item) in _PLAIN and item in atoms else encode(item, below) for item in items]
         self._open.discard(id(obj))
         key = (kind, size, head, *numbers)
         number = self._table.get(key)
@@ -261,7 +266,9 @@ class Values:
     def _named(self, obj: Any, depth: int) -> int:
         """A function, class or module: its name is what there is to see. Names are of the program, so only if text."""
         name = getattr(obj, "__name__", "") if not isinstance(obj, types.ModuleType) else obj.__dict__.get("__name__")
-        qualified = obj.__dict__.get("__qualname__", name) if isinstance(obj, type) else getattr(obj, "__qualname__", name)
+        qualified = (
+            obj.__dict__.get("__qualname__", name) if isinstance(obj, type) else getattr(obj, "__qualname__", name)
+        )
         text = qualified if isinstance(qualified, str) else ""
         return self._intern(Instance(kind=type(obj).__name__, text=whole_characters(text[:200])))
 
@@ -365,10 +372,8 @@ def _attributes(obj: Any) -> list[tuple[str, Any]]:
     """Names and values of ``__dict__`` and slots, read without the object's own code. An ``nn.Module``, finished or
     half-built, gives its parameters, buffers and modules."""
     fields: dict[str, Any] = {}
-    try:
+    with contextlib.suppress(AttributeError):
         fields.update(object.__getattribute__(obj, "__dict__"))
-    except AttributeError:
-        pass
     for base in type(obj).__mro__:
         for name, member in base.__dict__.items():
             if isinstance(member, types.MemberDescriptorType) and name not in fields and base.__module__ != "builtins":
@@ -417,11 +422,13 @@ def _message(error: BaseException | None) -> str:
     """What ``str(error)`` says for built-in exceptions; of one with its own ``__str__`` only plain arguments."""
     if error is None:
         return ""
-    if type(error).__str__ in (BaseException.__str__, KeyError.__str__, OSError.__str__, SyntaxError.__str__, ImportError.__str__, UnicodeDecodeError.__str__, UnicodeEncodeError.__str__):  # fmt: skip
+    if type(error).__str__ in _SAFE_STR:
         arguments = error.args
         if all(type(item) in (str, int, float, bool, type(None), bytes) for item in arguments):
             return str(error)
-    return ", ".join(item if type(item) is str else repr(item) for item in error.args if type(item) in (str, int, float))
+    return ", ".join(
+        item if type(item) is str else repr(item) for item in error.args if type(item) in (str, int, float)
+    )
 
 
 def whole_characters(text: str) -> str:

@@ -1,7 +1,7 @@
 """What must hold in a trace beyond the types of its fields: every number that points somewhere points at something.
 
-``Verify(head).record(r)`` takes the records in the order of the file and returns what is wrong with one, or "". It follows
-the stack of frames as a player does, so that the file and line of every step are known to exist.
+``Verify(head).record(r)`` takes the records in the order of the file and returns what is wrong with one, or "". It
+follows the stack of frames as a player does, so that the file and line of every step are known to exist.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Verify:
                 return f"step {step}: {problem}"
         for entries in (record.changes, record.pins, record.clears):
             previous = start - 1
-            for step, items in entries:  # type: ignore[attr-defined]
+            for step, items in entries:
                 if not previous < step < start + count or not items:
                     return "changes, pins or clears are empty or not in order of step"
                 previous = step

@@ -1,9 +1,9 @@
 """Write a trace: records in memory, within a budget of bytes, and the whole file put in place at once.
 
 The head comes first in the file but is complete only at the end (code objects are met as they run), so the records
-after it wait in memory, and each ``save`` writes the file anew beside the target and renames it: what lies at the target
-always loads. Until ``save(ended=True)`` it ends with a record that says where recording had come to, so a process that
-is killed leaves a trace that says where it stopped.
+after it wait in memory, and each ``save`` writes the file anew beside the target and renames it: what lies at the
+target always loads. Until ``save(ended=True)`` it ends with a record that says where recording had come to, so a
+process that is killed leaves a trace that says where it stopped.
 
 Sizes are counted from above, before a thing is taken: the file never has more unpacked bytes than the budget.
 """
@@ -41,7 +41,9 @@ def source_bytes(files: list[File]) -> int:
 class Writer:
     """Takes values, pictures, steps and outputs in the order in which they happen. ``path`` None keeps it in memory."""
 
-    def __init__(self, path: Path | None, *, title: str, files: list[File], cells: list[Cell], budgets: Budgets) -> None:
+    def __init__(
+        self, path: Path | None, *, title: str, files: list[File], cells: list[Cell], budgets: Budgets
+    ) -> None:
         self._path = path
         self.head = Head(
             title=title, python=_python_version(), files=list(files), codes=[], cells=list(cells), budgets=budgets
@@ -131,7 +133,7 @@ class Writer:
             (self._chunk.clears if clear else self._chunk.pins).append((step, names))
 
     def count_folded(self, step: int, statements: int) -> None:
-        """How many statements the fold at ``step`` passed over, known when it is over; 0 where its record is written."""
+        """How many statements the fold at ``step`` passed over, known when it is over; 0 if it is written already."""
         at = step - self._chunk.start
         if at >= 0:
             self._chunk.arg[at] = statements
@@ -165,13 +167,15 @@ class Writer:
     # ------------------------------------------------------------------------------------------------------- the file
 
     def save(self, *, stopped: str, packages: dict[str, str], ended: bool) -> bytes:
-        """Put the file in place, whole; its bytes. ``ended``: nothing more will come, so it is packed as small as can be."""
+        """Put the file in place, whole; its bytes. ``ended``: nothing more will come, so it is packed small."""
         self._flush_steps()
         self._flush_values()
         self.head.packages = packages
         end = End(steps=self.steps, values=self.values, stopped=stopped, notes=self.notes)
         lines = [self._encoder.encode(self.head), b"\n", *self._lines, self._encoder.encode(end), b"\n"]
-        pack = zlib.compressobj(9 if ended else 1, zlib.DEFLATED, 31)  # 31: gzip, whose header zlib leaves without a time
+        pack = zlib.compressobj(
+            9 if ended else 1, zlib.DEFLATED, 31
+        )  # 31: gzip, whose header zlib leaves without a time
         packed = b"".join([*(pack.compress(line) for line in lines), pack.flush()])
         if self._path is not None:
             beside = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")

@@ -1,9 +1,10 @@
 """What recording costs, against edtrace (PyPI) on the same programs in one run: ``python tests/bench/bench_trace.py``.
 
-Each program of ``trace_programs/`` runs untraced, under edtrace with all variables (what our recorder does too) and with
-inspected names only (its default), under our recorder with budgets out of reach, and with the default budgets. Overhead
-is the CPU time above the untraced run, the best of a few. Bytes are those of the file: edtrace writes JSON, ours is gzipped,
-so edtrace's file is also counted gzipped. edtrace prints each step; that goes to the null device, but is part of it.
+Each program of ``trace_programs/`` runs untraced, under edtrace with all variables (what our recorder does too) and
+with inspected names only (its default), under our recorder with budgets out of reach, and with the default budgets.
+Overhead is the CPU time above the untraced run, the best of a few. Bytes are those of the file: edtrace writes JSON,
+ours is gzipped, so edtrace's file is also counted gzipped. edtrace prints each step; that goes to the null device, but
+is part of it.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ def measure(name: str) -> dict[str, float]:
 
 
 def main() -> None:
-    print(f"Python {sys.version.split()[0]}; overhead in ms above the untraced run; ratios ours / edtrace (all variables)\n")
+    print(
+        f"Python {sys.version.split()[0]}; overhead in ms above the untraced run; ratios ours / edtrace (all names)\n"
+    )
     print(
         f"{'program':<12}{'untraced':>9}{'edtrace':>9}{'inspect':>9}{'unfolded':>9}{'budgets':>9}"
         f"{'steps':>7}{'us/step':>8} | {'unfolded':>9}{'(insp.)':>8}{'budgets':>9} | {'bytes':>8}{'gz':>8}{'folded':>8}"
@@ -109,7 +112,8 @@ def main() -> None:
         )
     print("\nworst of all programs, and the aim:")
     for aim, limit in AIMS.items():
-        print(f"  {aim:<9} 1/{1 / max(worst[aim], 1e-9):<8.1f} aim 1/{1 / limit:.0f}   {'met' if worst[aim] <= limit else 'MISSED'}")
+        verdict = "met" if worst[aim] <= limit else "MISSED"
+        print(f"  {aim:<9} 1/{1 / max(worst[aim], 1e-9):<8.1f} aim 1/{1 / limit:.0f}   {verdict}")
 
 
 if __name__ == "__main__":

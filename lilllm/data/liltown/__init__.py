@@ -8,8 +8,8 @@ Read in order: chance (choices), town (people, places, prices), world (what is t
 scene (deeds), plots, questions, sums, manners. Everything is drawn from ``seed`` and a document's number, so document
 i is the same whoever asks for it and in whatever order, and loaders can shard and resume by number alone.
 
-Measured by tests/data/test_liltown.py for seed 0: about 730 different words; documents of 310 bytes on average and 620 at
-most; 0.24 bits a byte of entropy (`LilTown.entropy`), which is the floor for the loss of any model of the documents.
+Measured by tests/data/test_liltown.py for seed 0: about 730 different words; documents of 310 bytes on average and 620
+at most; 0.24 bits a byte of entropy (`LilTown.entropy`), which is the floor for the loss of any model of the documents.
 
 Left out on purpose: dialogue of more than a line, relative clauses, any tense but the past in stories.
 """

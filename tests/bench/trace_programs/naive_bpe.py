@@ -1,11 +1,13 @@
 """Naive byte-pair encoding: count all pairs, merge the most frequent, again."""
 
+import itertools
+
 TEXT = "the cat sat on the mat and the rat sat on the cat " * 3
 
 
 def count_pairs(ids):
     counts = {}
-    for left, right in zip(ids, ids[1:], strict=False):
+    for left, right in itertools.pairwise(ids):
         counts[left, right] = counts.get((left, right), 0) + 1
     return counts
 
