@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 import sys
 import zlib
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from lilllm.tracing.format import Tensor
@@ -40,14 +42,14 @@ def summarise(value: Any) -> Tensor:
         device=str(value.device) if is_torch else "",
         requires_grad=bool(value.requires_grad) if is_torch else False,
     )
-    try:
+    with suppress(Exception):  # a fake, nested, sparse or batched tensor: its shape is all there is to say
         _fill(summary, value, shape, is_torch)
-    except Exception:  # a fake, nested, sparse or batched tensor: its shape is all there is to say
-        pass
     return summary
 
 
 def _fill(summary: Tensor, value: Any, shape: list[int], is_torch: bool) -> None:
+    import numpy as np
+
     size = math.prod(shape)
     if size == 0:
         return
@@ -59,10 +61,9 @@ def _fill(summary: Tensor, value: Any, shape: list[int], is_torch: bool) -> None
         return
     summary.approximate = array.size < size
     if size <= _FULL:
-        items = array.ravel().tolist()
-        summary.data = _floats(items, 7) if kind == "f" else [_plain(item) for item in items]
-        if kind == "f" and None in summary.data:
-            summary.data = [_plain(item) for item in items]
+        flat = array.ravel()
+        rounded: list[Any] = _rounded(flat.astype(np.float64), 7) if kind == "f" else [None]
+        summary.data = [_plain(item) for item in flat.tolist()] if None in rounded else rounded
     if kind != "c":
         _statistics(summary, array, grid=size > _FULL and len(shape) >= 2)
 
@@ -133,10 +134,8 @@ def _grid(array: Any, finite: Any) -> list[list[float | None]]:
         matrix = np.where(known > 0, matrix, 0.0)
     area = 1
     for axis in (0, 1):
-        length = matrix.shape[axis]
-        edges = np.arange(min(_GRID, length)) * length // min(_GRID, length)
+        edges, sizes = _blocks(matrix.shape[axis])
         matrix = np.add.reduceat(matrix, edges, axis=axis)
-        sizes = np.diff(edges, append=length)
         area = area * (sizes[:, None] if axis == 0 else sizes)
         if known is not None:
             known = np.add.reduceat(known, edges, axis=axis)
@@ -146,18 +145,53 @@ def _grid(array: Any, finite: Any) -> list[list[float | None]]:
         with np.errstate(all="ignore"):
             means = matrix / known
     columns = means.shape[1]
-    items = _floats(means.ravel().tolist(), 4)
+    items = _rounded(means.ravel(), 4)
     return [items[at : at + columns] for at in range(0, len(items), columns)]
 
 
-def _floats(items: list[float], digits: int) -> list[Any]:
-    """``items`` rounded to significant digits, None where not finite. One formatting for all: it is the fastest.
+def _rounded(numbers: Any, digits: int) -> list[Any]:
+    """Numbers with so many significant digits, None where not finite: float32 has seven, and a trace is half as long.
 
-    >>> _floats([1 / 3, float("nan")], 4)
-    [0.3333, None]
+    A whole number divided by an exact power of ten is the float nearest to that decimal, so it is written short.
+
+    >>> import numpy as np
+    >>> _rounded(np.array([1 / 3, float("nan"), 123456.0, 0.0]), 4)
+    [0.3333, None, 123500.0, 0.0]
     """
-    texts = (f"%.{digits}g " * len(items) % tuple(items)).split()
-    return [None if text[-1] in "nf" else float(text) for text in texts]
+    import numpy as np
+
+    powers = _powers()
+    with np.errstate(all="ignore"):
+        exponent = np.floor(np.log10(np.abs(numbers)))
+        usual = np.abs(exponent) < 15
+        if not usual.all():
+            exponent = np.where(usual, exponent, 0)
+        shift = (digits - 1 - exponent).astype(np.int64)
+        up, down = powers[np.maximum(shift, 0)], powers[np.maximum(-shift, 0)]
+        rounded = np.rint(numbers * up / down) * down / up
+    items: list[Any] = rounded.tolist()
+    if usual.all():
+        return items
+    return [
+        item if fine else _finite(raw) for item, fine, raw in zip(items, usual.tolist(), numbers.tolist(), strict=True)
+    ]
+
+
+@cache
+def _blocks(length: int) -> tuple[Any, Any]:
+    """Where at most 16 blocks of an axis begin, and how long they are."""
+    import numpy as np
+
+    edges = np.arange(min(_GRID, length)) * length // min(_GRID, length)
+    return edges, np.diff(edges, append=length)
+
+
+@cache
+def _powers() -> Any:
+    """Powers of ten that float64 holds exactly."""
+    import numpy as np
+
+    return np.array([float(10**k) for k in range(23)])
 
 
 def _plain(item: Any) -> bool | int | float | str:
