@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 
@@ -153,6 +154,11 @@ def test_html_says_the_same_and_escapes() -> None:
     assert "<script>" not in found._repr_html_()
     assert "Not yet: toy.double" in found._repr_html_()
 
+    def broken(x):
+        raise ValueError("<b>bold</b> `code`")
+
+    assert "&lt;b&gt;bold&lt;/b&gt; <code>code</code>" in report(broken)._repr_html_()
+
 
 def test_the_same_report_twice() -> None:
     class Strange:
@@ -180,9 +186,9 @@ def test_an_exception_shows_the_readers_own_line() -> None:
 
 def test_an_exception_below_the_readers_code_shows_the_line_that_called() -> None:
     def broken(x):
-        return int("no number")
+        return random.choice([])
 
-    assert "line 2 of your function: return int(" in str(report(broken))
+    assert "line 2 of your function: return random.choice([])" in str(report(broken))
 
 
 @pytest.mark.parametrize("error", [SystemExit, RecursionError, MemoryError, GeneratorExit, AssertionError])
@@ -260,6 +266,14 @@ def test_code_that_catches_everything_is_asked_again() -> None:
     assert len(caught) == 3
 
 
+def test_stopping_takes_back_a_request_that_was_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("lilllm.course.guard._Limit._ask", lambda self, what: asked.append(what))
+    assert run(lambda: time.sleep(0.2), (), 0.05).returned
+    assert len(asked) > 2
+    assert asked[-1] is None
+
+
 def test_no_request_to_stop_arrives_after_the_call() -> None:
     for _ in range(200):
         outcome = run(lambda: time.sleep(0.001), (), 0.001)  # in time or just too late, both happen
@@ -296,6 +310,12 @@ def test_huge_answers_and_prints_are_cut() -> None:
     assert len(text) < 5_000
     assert "should be of type int" in text
     assert len(run(loud, (1,), 5).printed) < PRINTED + 50
+
+    def often(x):
+        print("a" * (PRINTED + 1))
+        print("b" * 1_000)
+
+    assert "b" not in run(often, (1,), 5).printed
 
 
 @pytest.mark.parametrize(
