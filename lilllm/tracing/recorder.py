@@ -68,7 +68,7 @@ class Frame:
 
     __slots__ = (
         "call_step", "closed", "error", "folded", "folded_count", "folded_step", "hits", "info", "last", "lasti",
-        "on_stack", "passing", "rec", "shown", "source", "statement", "step",
+        "on_stack", "passing", "rec", "shown", "source", "statement", "step", "thrown_at",
     )  # fmt: skip
 
     def __init__(self, rec: Recorder, source: Source, info: CodeInfo | None) -> None:
@@ -87,6 +87,7 @@ class Frame:
         self.folded: Loop | None = None
         self.folded_count = 0
         self.folded_step = -1
+        self.thrown_at = -1  # the instruction at which the last exception came
         self.error = 0  # id of the exception last recorded here
         self.passing: int | None = None  # value of an exception that left a fold and has no step yet
 
@@ -124,6 +125,7 @@ class Frame:
             self.unfold()
         self.statement = statement
         self.lasti = frame.f_lasti
+        self.thrown_at = -1
         self.passing = None
         if self.info is not None and statement == self.info.line:
             return  # the call is the step: a body that begins on the line of `def` or `class`
@@ -154,7 +156,7 @@ class Frame:
         if info is None:  # the module's frame stays
             return
         suspended = False
-        if arg is None and ends_by_exception(frame):
+        if arg is None and (frame.f_lasti == self.thrown_at or ends_by_exception(frame)):
             if self.passing is not None:
                 rec.step(self, frame, "x", rec.line_of(self), self.passing)
         elif info.suspends and ends_by_yield(frame):
@@ -168,11 +170,13 @@ class Frame:
         if self in stack:
             del stack[stack.index(self) :]
         self.on_stack = False
+        self.thrown_at = -1
         if not suspended:
             self.shown, self.last, self.hits = {}, {}, {}
 
     def _on_exception(self, frame: FrameType, arg: Any) -> None:
         kind, error, _ = arg
+        self.thrown_at = frame.f_lasti
         if kind is GeneratorExit or (
             issubclass(kind, (StopIteration, StopAsyncIteration)) and is_end_of_iteration(frame)
         ):
