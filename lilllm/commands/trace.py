@@ -1,174 +1,227 @@
-"""``lilllm trace record | info | validate | show``: record a program or a lecture, and look at the trace."""
+"""`lilllm trace`: record programs and lectures, look into traces, and carry them from and to other tools."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from lilllm.tracing.format import Budgets
     from lilllm.tracing.reader import Trace
 
-ENDING = ".trace.jsonl.gz"
-_LARGEST = 60_000_000  # what `load` opens, less a margin
+FILE = click.Path(path_type=Path)
+SUFFIX = ".trace.jsonl.gz"
 
 
-@click.group()
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """What a user can get wrong, as one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise click.UsageError(f"{error.filename or path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise click.UsageError(f"{path}: {error}") from None
+    except ImportError as error:
+        raise click.UsageError(f"{error.name} is not installed; pip install 'lilllm[lab]' brings it") from None
+
+
+def _open(path: Path) -> Trace:
+    from lilllm.tracing import load
+
+    with _one_line(path):
+        return load(path)
+
+
+def _target(output: Path | None, source: Path, suffix: str = SUFFIX) -> Path:
+    """Where to write: as told, or beside nobody's source, in the current folder."""
+    target = (
+        output if output is not None else Path(source.name.removesuffix(SUFFIX).removesuffix(source.suffix) + suffix)
+    )
+    if target.is_dir():
+        raise click.UsageError(f"{target} is a folder; name a file with -o")
+    if not target.parent.is_dir():
+        raise click.UsageError(f"the folder {target.parent} does not exist; make it first")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise click.UsageError(f"{target} is the source itself; name another file with -o")
+    return target
+
+
+@click.group(name="trace")
 def command() -> None:
-    """Record a program or a lecture, and look at the trace."""
+    """Record a program or a lecture, and look at the trace. A trace is a NAME.trace.jsonl.gz."""
 
 
-@command.command(context_settings={"ignore_unknown_options": True})
-@click.argument("file", type=click.Path(path_type=Path))
+@command.command()
+@click.argument("file", type=FILE)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help=f"Where to write; FILE{ENDING} in this folder.")
-@click.option("--line-hits", type=click.IntRange(1), default=8, show_default=True, help="Times a line is recorded.")
-@click.option("--calls", type=click.IntRange(1), default=64, show_default=True, help="Times a function is entered.")
-@click.option("--steps", type=click.IntRange(1, 1_000_000), default=20_000, show_default=True, help="Most steps.")
-@click.option("--bytes", "size", type=click.IntRange(50_000, _LARGEST), default=20_000_000, show_default=True,
-              help="Most bytes, unpacked.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=600.0, show_default=True, help="Seconds.")
+@click.option("-o", "--output", type=FILE, help="Where to write the trace.  [default: NAME.trace.jsonl.gz here]")
+@click.option("--title", help="What the viewer calls it.  [default: the file's name]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds, after which it is interrupted.")
+@click.option("--line-hits", type=click.IntRange(min=1), help="Runs of a line before a loop is folded.")
+@click.option("--function-calls", type=click.IntRange(min=1), help="Calls of a function before it is folded.")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps before recording stops.")
+@click.option("--bytes", "size", type=click.IntRange(min=10_000), help="Bytes, unpacked, before recording stops.")
 def record(
     file: Path,
     args: tuple[str, ...],
     output: Path | None,
-    line_hits: int,
-    calls: int,
-    steps: int,
-    size: int,
-    timeout: float,
-) -> int:
-    """Run FILE (.py or .ipynb) and record it. A script gets what follows `--` as its arguments.
+    title: str | None,
+    timeout: float | None,
+    line_hits: int | None,
+    function_calls: int | None,
+    steps: int | None,
+    size: int | None,
+) -> None:
+    """Run FILE, a script, a lecture or a notebook, and write its trace.
 
-    A file with cells (`# %%`) or a notebook runs in a kernel. The exit code is 1 if the program failed; its trace is
-    written all the same.
+    A .py with `# %%` cells and an .ipynb run in a Jupyter kernel, any other .py as a script with ARGS (after --).
+    The exit code is the program's: its trace is written however it ended.
     """
     from lilllm.tracing.format import Budgets
+
+    given = {"line_hits": line_hits, "function_calls": function_calls, "steps": steps, "bytes": size}
+    budgets = Budgets(**{name: value for name, value in given.items() if value is not None})
+    if not file.is_file():
+        raise click.UsageError(f"{file}: no such file; give a .py or an .ipynb")
+    if file.suffix not in (".py", ".ipynb"):
+        raise click.UsageError(
+            f"{file}: a {file.suffix or 'nameless'} file cannot be recorded; give a .py or an .ipynb"
+        )
+    target = _target(output, file)
+    with _one_line(file):
+        code = _record(file, target, args, title, timeout, budgets)
+    if not target.exists():
+        raise click.UsageError(f"{file}: the program was ended before anything was recorded")
+    trace = _open(target)
+    click.echo(f"{target}: {len(trace.steps.op):,} steps, {trace.packed:,} bytes", err=True)
+    if trace.stopped:
+        click.echo(f"recording stopped early: {trace.stopped}", err=True)
+    click.get_current_context().exit(code)
+
+
+def _record(
+    file: Path, target: Path, args: tuple[str, ...], title: str | None, timeout: float | None, budgets: Budgets
+) -> int:
     from lilllm.tracing.percent import is_percent
     from lilllm.tracing.script import read_source, record_script
 
-    if file.suffix not in (".py", ".ipynb"):
-        raise click.UsageError(f"{str(file)!r} is not a .py or .ipynb file; give one of these")
-    target = output or Path(file.stem + ENDING)
-    if target.is_dir():
-        raise click.UsageError(f"{str(target)!r} is a folder; give the name of a file, such as {file.stem}{ENDING}")
-    if target.resolve() == file.resolve():
-        raise click.UsageError("the trace would replace the program; give another name with -o")
-    budgets = Budgets(line_hits=line_hits, function_calls=calls, steps=steps, bytes=size)
-    try:
-        cells = file.suffix == ".ipynb" or is_percent(read_source(file))
-        if cells and args:
-            raise click.UsageError(f"{file.name} has cells and runs in a kernel, which has no arguments: {args[0]!r}")
-        if cells:
-            code = _record_cells(file, target, budgets, timeout)
-        else:
-            code = record_script(file, target, args=args, name=_shown(file), budgets=budgets, timeout=timeout)
-    except OSError as error:
-        raise click.UsageError(f"cannot read or write {error.filename or file}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    if target.exists():
-        trace = _open(target)
-        click.echo(f"{target}: {len(trace.steps.op):,} steps, {trace.packed:,} bytes", err=True)
-        if trace.stopped:
-            click.echo(f"stopped: {trace.stopped}", err=True)
-    return code
+    name = Path(file.name).with_suffix(".py").name
+    if file.suffix == ".py" and not is_percent(read_source(file)):
+        return record_script(file, target, args=args, title=title, name=name, budgets=budgets, timeout=timeout)
+    if args:
+        raise ValueError(f"a notebook takes no arguments, got {' '.join(args)}")
+    from tqdm import tqdm
 
+    from lilllm.tracing.drive import run_notebook
 
-def _record_cells(file: Path, target: Path, budgets: Any, timeout: float) -> int:
-    try:
-        from lilllm.tracing.drive import run_notebook
+    with tqdm(desc="cells", leave=False) as bar:
 
-        run = run_notebook(file, target, name=_shown(file.with_suffix(".py")), timeout=timeout, budgets=budgets)
-    except ModuleNotFoundError as error:
-        raise click.UsageError(f"{error.name} is not installed: pip install 'lilllm[lab]'") from None
-    if run.error:
-        click.echo(f"{file.name}: {run.error}", err=True)
-    return 1 if run.error else 0
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
 
-
-def _shown(file: Path) -> str:
-    """How the trace names the file: relative to this folder, or by its name alone; never where it is on the machine."""
-    try:
-        return file.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return file.name
+        ran = run_notebook(
+            file, target, title=title, name=name, timeout=timeout or 3600.0, on_cell=show, budgets=budgets
+        )
+    if ran.error:
+        click.echo(f"{file}: {ran.error}", err=True)
+    return 1 if ran.error else 0
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.argument("file", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 def info(file: Path, as_json: bool) -> None:
-    """Steps, bytes, files and cells of a trace, and why it stopped. A trace that breaks off is no error."""
-    trace = _open(file)
-    facts = describe(trace)
+    """What is in a trace: steps, bytes, files, cells, and why it stopped if it did."""
+    facts = _facts(_open(file))
     if as_json:
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(facts, indent=2))
         return
-    click.echo(f"{facts['title']} (Python {facts['python']})")
-    click.echo(f"{facts['steps']:,} steps, {facts['values']:,} values, {facts['pictures']} pictures")
+    click.echo(f"{facts['title']}  (Python {facts['python']}, format version {facts['version']})")
+    click.echo(f"{facts['steps']:,} steps, {facts['values']:,} values, {facts['pictures']} pictures and films")
     click.echo(f"{facts['packed_bytes']:,} bytes packed, {facts['unpacked_bytes']:,} unpacked")
-    for name, lines in facts["files"].items():
-        click.echo(f"file {_plain(name)}: {lines} lines")
-    click.echo(f"{facts['code_cells']} code cells, {facts['markdown_cells']} of text")
-    click.echo("complete" if facts["complete"] else f"truncated: {_plain(facts['stopped'])}")
+    click.echo(
+        f"{facts['code_cells']} code cells and {facts['markdown_cells']} of prose, in {len(facts['files'])} files:"
+    )
+    for name in facts["files"]:
+        click.echo(f"  {name}")
+    click.echo("complete" if facts["complete"] else f"not the whole program: {facts['stopped']}")
     for note in facts["notes"]:
-        click.echo(f"note: {_plain(note)}")
+        click.echo(f"note: {note}")
 
 
-def describe(trace: Trace) -> dict[str, Any]:
-    """What ``info`` tells, as JSON has it."""
+def _facts(trace: Trace) -> dict[str, Any]:
     head = trace.head
     kinds = [cell.kind for cell in head.cells]
     return {
-        "title": _plain(head.title),
-        "python": _plain(head.python),
+        "title": head.title,
+        "version": head.version,
+        "python": head.python,
         "packages": head.packages,
         "steps": len(trace.steps.op),
         "values": len(trace.values),
         "pictures": len(trace.blobs),
         "packed_bytes": trace.packed,
         "unpacked_bytes": trace.unpacked,
-        "files": {file.name: file.text.count("\n") + 1 for file in head.files},
+        "files": [file.name for file in head.files],
         "code_cells": kinds.count("code"),
         "markdown_cells": kinds.count("markdown"),
         "complete": trace.complete,
         "stopped": trace.stopped,
-        "notes": trace.end.notes if trace.end is not None else [],
+        "notes": trace.end.notes if trace.end else [],
     }
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 def validate(file: Path) -> None:
-    """Check every record and reference of a trace; exit code 2 and one line if anything is wrong."""
+    """Whether FILE is a trace: nothing wrong in it, and not cut off. Exit code 2 if it is not."""
     trace = _open(file)
-    click.echo(f"{file}: valid, version {trace.head.version}, {len(trace.steps.op):,} steps")
+    if trace.end is None:
+        raise click.UsageError(f"{file}: {trace.stopped}; what there is of it can be viewed")
+    click.echo(f"{file}: a valid trace of {len(trace.steps.op):,} steps")
+
+
+@command.command(name="import")
+@click.argument("file", type=FILE)
+@click.option("-o", "--output", type=FILE, help="Where to write the trace.  [default: NAME.trace.jsonl.gz here]")
+def import_(file: Path, output: Path | None) -> None:
+    """Make a trace of another tool's JSON: CS336's execute.py, edtrace, or Python Tutor.
+
+    Pictures named by a relative path are taken from beside FILE where they are found.
+    """
+    from lilllm.tracing import importers
+
+    target = _target(output, file)
+    with _one_line(file):
+        trace = importers.import_file(file)
+        importers.save(trace, target)
+    click.echo(f"{target}: {len(trace.steps.op):,} steps, {target.stat().st_size:,} bytes", err=True)
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def show(file: Path) -> None:
-    """A trace as text: a line a step, with what changed and what was shown."""
-    from lilllm.tracing.show_text import lines
+@click.argument("file", type=FILE)
+@click.option("--to", type=click.Choice(["edtrace"]), default="edtrace", show_default=True, help="For which tool.")
+@click.option("-o", "--output", type=FILE, help="Where to write.  [default: NAME.json here]")
+def export(file: Path, to: str, output: Path | None) -> None:
+    """Write a trace as another tool reads it."""
+    from lilllm.tracing.export_edtrace import export_edtrace
 
-    for line in lines(_open(file)):
-        click.echo(_plain(line))
-
-
-def _plain(text: str) -> str:
-    """Without control characters: a trace may come from anybody, and a terminal obeys them."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
-def _open(file: Path) -> Trace:
-    from lilllm.tracing.reader import TraceError, load
-
-    try:
-        return load(file)
-    except TraceError as error:
-        raise click.UsageError(f"{file}: {_plain(str(error))}") from None
-    except OSError as error:
-        raise click.UsageError(f"cannot read {str(file)!r}: {error.strerror or error}") from None
+    trace = _open(file)
+    target = _target(output, file, ".json")
+    beside = target.with_name(f".{target.name}.new")
+    with _one_line(file):
+        exported = export_edtrace(trace)
+    with _one_line(target):
+        try:
+            beside.write_bytes(exported)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    click.echo(f"{target}: {target.stat().st_size:,} bytes", err=True)
