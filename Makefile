@@ -33,7 +33,7 @@ types: install-test ## mypy
 	$(BIN)/mypy
 
 unit: install-test ## Unit tests, with the network cut off
-	$(PYTEST) -n $(WORKERS) --dist loadgroup --durations=10 -m "not browser and not gpu and not network" tests
+	$(PYTEST) -n $(WORKERS) --dist worksteal --durations=10 -m "not browser and not gpu and not network" tests
 
 browser: install-test ## Tests in a real Chromium, with the network cut off
 	$(PYTEST) -m "browser and not network" tests

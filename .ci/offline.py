@@ -42,8 +42,10 @@ def main(arguments: list[str]) -> int:
         return subprocess.call([argument for argument in arguments if argument != "--record-only"])
     command = [*namespaces, sys.executable, __file__, *arguments]
     process = subprocess.Popen(command, env=os.environ | {INSIDE: "1"})
+    signal.signal(signal.SIGTERM, lambda *_: process.kill())  # unshare passes no SIGTERM on; all inside end with it
     try:
-        return process.wait()
+        code = process.wait()
+        return code if code >= 0 else 128 - code
     except KeyboardInterrupt:  # the command got it too
         try:
             return process.wait(timeout=GRACE) or 130

@@ -121,7 +121,8 @@ class _Run:
             self._notebook, km=manager, timeout=None, resources={"metadata": {"path": str(cwd)}}, allow_errors=False,
             store_widget_state=True, record_timing=False,
         )  # fmt: skip
-        async with client.async_setup_kernel(env=env):
+        # nbclient leaves a manager that it was handed alone, and its kernel running.
+        async with client.async_setup_kernel(env=env, cleanup_kc=True):
             if config is not None:
                 await self._silently(client, f"import lilllm.tracing.kernel as _; _.start({config!r}); del _")
             await self._cells(client, manager)

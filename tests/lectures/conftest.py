@@ -87,7 +87,7 @@ divide()
 print("not reached")
 """
 )
-KERNEL = [pytest.mark.lecture, pytest.mark.xdist_group("chain"), pytest.mark.timeout(600)]
+KERNEL = [pytest.mark.lecture, pytest.mark.timeout(600)]
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
