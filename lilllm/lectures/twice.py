@@ -16,13 +16,15 @@ import nbformat
 
 from lilllm.lectures.build import build_lecture, environment
 from lilllm.lectures.files import Lecture
-from lilllm.lectures.stamp import read_notebook
+from lilllm.lectures.stamp import read_notebook, why_build
 
 HASH_SEED, THREADS, CAPABILITY = "4242", 2, "avx2"
 
 
 def check_twice(lecture: Lecture) -> list[str]:
     """How a second build differs from the committed one; empty if it does not."""
+    if why := why_build(lecture):
+        return [f"it has to be built first: {why}"]
     with tempfile.TemporaryDirectory(prefix="lilllm-twice-") as folder:
         again = Lecture(Path(folder), lecture.name)
         ipython = Path(folder) / "ipython"

@@ -119,7 +119,7 @@ class _Run:
         manager._kernel_spec = KernelSpec(argv=_KERNEL, display_name="Python 3 (ipykernel)", language="python")
         client = NotebookClient(
             self._notebook, km=manager, timeout=None, resources={"metadata": {"path": str(cwd)}}, allow_errors=False,
-            store_widget_state=True, record_timing=False,
+            store_widget_state=True, record_timing=False, shutdown_kernel="immediate",
         )  # fmt: skip
         # nbclient leaves a manager that it was handed alone, and its kernel running.
         async with client.async_setup_kernel(env=env, cleanup_kc=True):
