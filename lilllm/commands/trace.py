@@ -215,13 +215,32 @@ def export(file: Path, to: str, output: Path | None) -> None:
 
     trace = _open(file)
     target = _target(output, file, ".json")
-    beside = target.with_name(f".{target.name}.new")
     with _one_line(file):
         exported = export_edtrace(trace)
+    _write(target, exported)
+
+
+@command.command()
+@click.argument("file", type=FILE)
+@click.option("-o", "--output", type=FILE, help="Where to write.  [default: NAME.html here]")
+def html(file: Path, output: Path | None) -> None:
+    """Write a trace and its player as one page, which opens from disk and asks for nothing."""
+    trace = _open(file)
+    target = _target(output, file, ".html")
+    with _one_line(file):
+        from lilllm.tracing.player.page import page
+
+        made = page(trace).encode()
+    _write(target, made)
+
+
+def _write(target: Path, data: bytes) -> None:
+    """All of it or nothing: a write that fails leaves what was there."""
+    beside = target.with_name(f".{target.name}.new")
     with _one_line(target):
         try:
-            beside.write_bytes(exported)
+            beside.write_bytes(data)
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
-    click.echo(f"{target}: {target.stat().st_size:,} bytes", err=True)
+    click.echo(f"{target}: {len(data):,} bytes", err=True)

@@ -210,14 +210,11 @@ class Summary:
 
         bundle = {"text/plain": repr(self)}
         try:
-            from lilllm.tracing.player import show  # type: ignore[attr-defined]
-        except ImportError:
-            show = None
-        if show is not None:
-            shown = show(self.trace)
-            html = shown if isinstance(shown, str) else getattr(shown, "_repr_html_", lambda: None)()
-            if html:
-                bundle["text/html"] = html
+            from lilllm.tracing.player import show
+
+            bundle["text/html"] = show(self.trace).data
+        except ImportError:  # without the extra `player` there is the text
+            pass
         display(bundle, raw=True)
 
 

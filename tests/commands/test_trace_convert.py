@@ -1,4 +1,4 @@
-"""`lilllm trace import` and `export`, as they are called."""
+"""`lilllm trace import`, `export` and `html`, as they are called."""
 
 from __future__ import annotations
 
@@ -89,3 +89,14 @@ def test_an_export_that_fails_leaves_what_was_there(
     assert (code, "No space left" in said) == (2, True)
     assert Path("a.json").read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.trace.jsonl.gz"]
+
+
+def test_a_page_of_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run(capsys, "trace", "import", SAMPLES / "python_tutor.json", "-o", "a.trace.jsonl.gz")
+    assert run(capsys, "trace", "html", "a.trace.jsonl.gz")[0] == 0
+    assert Path("a.html").read_text().startswith("<!doctype html>")
+    Path("a.html").replace("b.html")
+    assert run(capsys, "trace", "html", "a.trace.jsonl.gz", "-o", "a.trace.jsonl.gz")[0] == 2
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    assert run(capsys, "trace", "html", "a.trace.jsonl.gz")[0] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.trace.jsonl.gz", "b.html"]

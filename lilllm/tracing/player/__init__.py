@@ -11,6 +11,14 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import os
+
+    from lilllm.tracing.reader import Trace
+
+    from .notebook import PlayerOutput
 
 _IMPORT = re.compile(r"^import .*? from '\./([a-z]+)\.js';\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
@@ -31,7 +39,7 @@ def _order(module: str, done: list[str]) -> list[str]:
 
 @cache
 def script(home: str) -> str:
-    """The player with the adapter for ``home`` (``streamlit``), as one ES module.
+    """The player with the adapter for ``home`` (``streamlit``, ``notebook`` or ``page``), as one ES module.
 
     >>> "import " in script("streamlit").split("// ")[0]
     False
@@ -44,3 +52,18 @@ def script(home: str) -> str:
 def style() -> str:
     """The style sheet, light and dark."""
     return _read("player.css")
+
+
+def show(trace: Trace | str | os.PathLike[str]) -> PlayerOutput:
+    """The player of a trace, or of the trace in a file, as the output of a notebook's cell.
+
+    Raises: TraceError, OSError.
+
+    >>> show("traces/01_tokenization.trace.jsonl.gz")  # doctest: +SKIP
+    Player: Tokenization, 1,646 steps
+    """
+    from lilllm.tracing.reader import Trace, load
+
+    from .notebook import PlayerOutput
+
+    return PlayerOutput(trace if isinstance(trace, Trace) else load(trace))

@@ -1,0 +1,19 @@
+// The player in a document of its own, whose trace stands in it: what a page and a notebook's output have in common.
+
+import { mount } from './player.js';
+import { openPayload } from './replay.js';
+
+// The theme is the reader's, and may change under way; the step stays.
+export async function embed(options) {
+  const packed = atob(document.getElementById('trace').textContent);
+  const data = await openPayload(Uint8Array.from(packed, (c) => c.charCodeAt(0)));
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const show = (more) => mount(document.body, data, { ...options, ...more, keyTarget: document, theme: dark.matches ? 'dark' : 'light' });
+  const embedded = { player: show({}) };
+  dark.addEventListener('change', () => {
+    const step = embedded.player.step();
+    embedded.player.destroy();
+    embedded.player = show({ readState: () => step });
+  });
+  return embedded;
+}

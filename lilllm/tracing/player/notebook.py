@@ -1,0 +1,34 @@
+"""The player as the output of a notebook's cell. Imports IPython, so nothing imports it before it is asked for."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from IPython.display import HTML
+
+from .page import page
+
+if TYPE_CHECKING:
+    from lilllm.tracing.reader import Trace
+
+_HEIGHT = 640  # px: the controls, a cell with its prose, and the values beside it
+
+
+class PlayerOutput(HTML):
+    """A frame with no origin of its own: its script reaches neither the notebook nor the server.
+
+    Where no HTML is shown, a line of text says what would be there: the same in every run.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._text = f"Player: {trace.head.title}, {len(trace.steps.op):,} steps"
+        # In a div, since IPython warns of HTML that is a bare frame: it would have it fetched from an address.
+        super().__init__(
+            f'<div><iframe sandbox="allow-scripts" title="{html.escape(self._text)}" loading="lazy" '
+            f'style="width: 100%; height: {_HEIGHT}px; border: 1px solid #8886; border-radius: 8px" '
+            f'srcdoc="{html.escape(page(trace, "notebook"))}"></iframe></div>'
+        )
+
+    def __repr__(self) -> str:
+        return self._text

@@ -1,0 +1,93 @@
+"""A trace as one HTML document that asks for nothing: a file to open from disk, or the frame in a notebook's output.
+
+The document holds two blocks of gzip in base64, the player and the trace, and a short script that opens the first. Its
+policy allows exactly this script, this player and this style sheet, each by its hash, and no address at all: whatever
+gets past prose.py finds nothing to run and nowhere to call. Packed, the player takes half of what a minifier leaves of
+it, and a browser's debugger shows it with its comments.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+from typing import TYPE_CHECKING
+
+from . import script, style
+
+if TYPE_CHECKING:
+    from lilllm.tracing.reader import Trace
+
+# The document is the player: no border, no margin, all of the window.
+_FILL = "\nbody { margin: 0; } .player { border: 0; border-radius: 0; }\n"
+_OPENER = """
+try {
+  const packed = atob(document.getElementById('player').textContent);
+  const bytes = Uint8Array.from(packed, (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+  const { style, script } = JSON.parse(await new Response(stream).text());
+  document.head.append(Object.assign(document.createElement('style'), { textContent: style }));
+  document.head.append(Object.assign(document.createElement('script'), { textContent: script, type: 'module' }));
+} catch (error) {
+  document.body.append(`This trace needs a browser from 2023 or later: ${error.message}`);
+}
+"""
+_DOCUMENT = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="referrer" content="no-referrer">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+</head>
+<body>
+<noscript>This trace is replayed by a script in this file, and scripts are switched off.</noscript>
+<script type="application/gzip" id="player">{player}</script>
+<script type="application/gzip" id="trace">{trace}</script>
+<script type="module">{opener}</script>
+</body>
+</html>
+"""
+
+
+def _hash(text: str) -> str:
+    """A source of a content security policy: this text and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _packed(data: bytes) -> str:
+    """Base64 has none of < > & and no line end, so that nothing in it can close its block."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def page(trace: Trace, home: str = "page") -> str:
+    """The document for ``trace``, with the player's adapter for ``home`` (``page`` or ``notebook``).
+
+    Holds: the same text for the same trace; below 60 kB and the trace.
+    """
+    from lilllm.tracing.prepare import prepare
+
+    sources = {"style": style() + _FILL, "script": script(home)}
+    # Pictures and films are data; an attribute `style` is one that prose.py lets through.
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {_hash(_OPENER)} {_hash(sources['script'])}",
+            f"style-src-elem {_hash(sources['style'])}",
+            "style-src-attr 'unsafe-inline'",
+            "img-src data:",
+            "media-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+    return _DOCUMENT.format(
+        policy=policy,
+        title=html.escape(trace.head.title),
+        player=_packed(gzip.compress(json.dumps(sources).encode(), compresslevel=9, mtime=0)),
+        trace=_packed(prepare(trace)),
+        opener=_OPENER,
+    )
