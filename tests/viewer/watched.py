@@ -25,9 +25,11 @@ class Watched:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _request(self, request: object) -> None:
-        parts = urlsplit(request.url)  # type: ignore[attr-defined]
-        if parts.scheme not in ("data", "blob") and f"{parts.scheme}://{parts.netloc}" != self.address:
-            self.outside.append(request.url)  # type: ignore[attr-defined]
+        url: str = request.url  # type: ignore[attr-defined]
+        parts = urlsplit(url)
+        inside = url.partition("#")[0] if parts.scheme == "file" else f"{parts.scheme}://{parts.netloc}"
+        if parts.scheme not in ("data", "blob") and inside != self.address:
+            self.outside.append(url)
 
     def _frame(self, _payload: object) -> None:
         self.frames += 1
