@@ -25,8 +25,12 @@ const COMMANDS = [
   ['nextSection', '', 'Next section', [']', 'PageDown']],
   ['last', '', 'Last step', ['End', 'G']],
 ];
-const UNSEEN = [['overBack', '', 'Back over calls', ['ArrowUp', 'k']]];
-const HELP = ['next', 'back', 'over', 'overBack', 'out', 'nextSection', 'previousSection', 'first', 'last'];
+const UNSEEN = [
+  ['overBack', '', 'Back over calls', ['ArrowUp', 'k']],
+  ['until', '', 'Run until an expression is true (Shift+Enter: backwards)', ['b']],
+  ['watch', '', 'Watch an expression', ['w']],
+];
+const HELP = ['next', 'back', 'over', 'overBack', 'out', 'nextSection', 'previousSection', 'first', 'last', 'until', 'watch'];
 const KEY_NAMES = { ArrowLeft: '←', ArrowRight: '→', ArrowDown: '↓', ArrowUp: '↑', PageUp: 'PgUp', PageDown: 'PgDn' };
 const keyName = (key) => KEY_NAMES[key] ?? key;
 

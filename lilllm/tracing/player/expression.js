@@ -162,7 +162,7 @@ const ARITHMETIC = { '+': (a, b) => a + b, '-': (a, b) => a - b, '*': (a, b) => 
   '//': (a, b) => Math.floor(a / b), '%': (a, b) => a - b * Math.floor(a / b), '**': (a, b) => a ** b };
 const ORDER = { '<': (a, b) => a < b, '>': (a, b) => a > b, '<=': (a, b) => a <= b, '>=': (a, b) => a >= b };
 const same = (a, b) => (isNumber(a) && isNumber(b) ? Number(a) === Number(b) : a === b);
-const truth = (x) => (x && typeof x === 'object' ? sizeOf(x) !== 0 : Boolean(x));
+export const truth = (x) => (x && typeof x === 'object' ? sizeOf(x) !== 0 : Boolean(x));
 
 function item(box, key, value) {
   if (typeof box === 'string' || Array.isArray(box)) return plain(box.at(Number(key)));

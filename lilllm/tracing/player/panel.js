@@ -4,11 +4,12 @@ import { isDefinition } from './document.js';
 import { el } from './element.js';
 import { kindOf, summary } from './summary.js';
 import { body, hasBody } from './values.js';
+import { Watches } from './watches.js';
 
 const MOST_FRAMES = 60;
 
 export class Panel {
-  constructor(context, onFrame) {
+  constructor(context, { onFrame, go, leave }) {
     this.context = context;
     this.onFrame = onFrame;
     this.rows = new Map(); // name -> {node, value, ...} of the frame shown
@@ -23,6 +24,7 @@ export class Panel {
       this.toggle.setAttribute('aria-pressed', String(this.onlyChanged));
       this.context.redraw();
     } }, 'Only changed');
+    this.watches = new Watches(context, { go, leave });
     this.groups = {};
     for (const [key, title] of [['event', ''], ['pinned', 'Pinned'], ['changed', 'Changed'], ['others', 'Unchanged']]) {
       const heading = title ? el('h3', {}, title) : null;
@@ -33,7 +35,7 @@ export class Panel {
     this.definitionsTitle = el('summary', {});
     this.definitionsBox = el('details', { class: 'definitions', hidden: true }, this.definitionsTitle, this.definitions);
     this.empty = el('p', { class: 'none', hidden: true }, 'No values yet.');
-    this.node = el('aside', { class: 'panel', 'aria-label': 'values and call stack', tabindex: 0 }, this.stackBox,
+    this.node = el('aside', { class: 'panel', 'aria-label': 'values and call stack', tabindex: 0 }, this.watches.node, this.stackBox,
       el('div', { class: 'panel-head' }, this.heading, this.toggle),
       ...Object.values(this.groups).map((group) => group.node), this.empty, this.definitionsBox);
   }
@@ -41,6 +43,7 @@ export class Panel {
   update({ frame, index, event }) {
     const { replay } = this.context;
     this.showStack(index);
+    this.watches.update(frame);
     const key = `${frame.call}`;
     if (key !== this.frameKey) {
       this.frameKey = key;

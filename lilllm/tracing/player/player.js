@@ -43,7 +43,11 @@ class Player {
     this.drawn = -1;
     this.frameIndex = null; // chosen in the stack; null follows the top
     this.controls = new Controls(context, { run: (name) => this.run(name), go: (step) => this.go(step) });
-    this.panel = new Panel(context, (index) => { this.frameIndex = index; this.schedule(); });
+    this.panel = new Panel(context, {
+      onFrame: (index) => { this.frameIndex = index; this.schedule(); },
+      go: (step) => this.go(step),
+      leave: () => this.root.focus({ preventScroll: true }),
+    });
     this.fileName = el('div', { class: 'filename', hidden: true });
     this.doc = el('main', { class: 'doc', tabindex: -1 }, this.fileName);
     this.root = el('div', { class: 'player', role: 'region', 'aria-label': `player: ${data.title}`, tabindex: 0, 'data-theme': context.theme },
@@ -72,6 +76,7 @@ class Player {
     event.preventDefault();
     event.stopPropagation();
     if (command === 'help') this.controls.showHelp();
+    else if (command === 'until' || command === 'watch') this.panel.watches.focus(command);
     else this.run(command);
   }
 

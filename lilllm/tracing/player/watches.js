@@ -1,0 +1,137 @@
+// Expressions of the reader's: "run until" one is true, and a list whose values are shown at every step.
+//
+// What is typed stays in the browser: in the tab's storage where there is one, so that a change of theme keeps it.
+
+import { count, el } from './element.js';
+import { compileExpression, truth } from './expression.js';
+import { number, quoted, summary } from './summary.js';
+
+const HERE = 'the value itself'; // in place of a number: what an expression gives has none
+
+// Names as Python finds them: the frame's own, then the module's.
+function lookIn(replay, numbers, frame) {
+  return (name) => {
+    const known = numbers.get(name);
+    return frame.vars.get(known) ?? replay.stack[0].vars.get(known);
+  };
+}
+
+function written(replay, result) {
+  if (result === undefined) return '';
+  if (result === null) return 'None';
+  if (typeof result === 'boolean') return result ? 'True' : 'False';
+  if (typeof result === 'string') return quoted({ kind: 'str', text: result, size: 0 });
+  if (Array.isArray(result)) return `(${result.join(', ')}${result.length === 1 ? ',' : ''})`;
+  if (typeof result === 'number') return number(result);
+  return summary({ value: (id) => (id === HERE ? result : replay.value(id)) }, HERE, 90);
+}
+
+export class Watches {
+  constructor(context, { go, leave }) {
+    this.context = context;
+    this.go = go;
+    this.numbers = new Map(context.data.steps.names.map((name, i) => [name, i]));
+    this.value = (id) => context.replay.value(id);
+    this.said = el('p', { class: 'said', role: 'status', hidden: true });
+    this.until = this.field('Run until', 'i > 3 and len(pieces) < 9', (run, event) => this.runUntil(run, event.shiftKey));
+    this.watch = this.field('Watch', 'len(pieces)', (run, event) => { this.add(event.target.value.trim(), run); event.target.value = ''; });
+    this.rows = el('ul', { class: 'watched', 'aria-label': 'watched expressions' });
+    this.list = []; // {text, run, node, shown}
+    this.node = el('details', { class: 'watches' }, el('summary', {}, 'Run until, watch'),
+      el('label', {}, el('span', {}, 'Run until'), this.until), el('label', {}, el('span', {}, 'Watch'), this.watch), this.said, this.rows);
+    this.node.addEventListener('keydown', (event) => { if (event.key === 'Escape') leave(); });
+    this.recall();
+  }
+
+  // Enter takes a field's expression; what is wrong with it is said, with the cursor where it is.
+  field(label, example, take) {
+    const input = el('input', { type: 'text', 'aria-label': label, placeholder: example, spellcheck: 'false', autocomplete: 'off', autocapitalize: 'off' });
+    input.addEventListener('input', () => this.say(''));
+    input.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.isComposing || !input.value.trim()) return;
+      try {
+        take(compileExpression(input.value), event);
+      } catch (error) {
+        if (error.at === undefined) throw error;
+        this.say(`At character ${error.at + 1}: ${error.message}`, input);
+        input.setSelectionRange(error.at, error.at + 1);
+      }
+    });
+    return input;
+  }
+
+  say(text, wrong = null) {
+    this.said.textContent = text;
+    this.said.hidden = !text;
+    this.said.classList.toggle('wrong', Boolean(wrong));
+    for (const input of [this.until, this.watch]) input.setAttribute('aria-invalid', String(input === wrong));
+  }
+
+  focus(which) {
+    this.node.open = true;
+    this[which].focus();
+    this[which].select();
+  }
+
+  // The first later step at which it is true, or with Shift the last earlier one: in one pass, since a pass goes forward.
+  runUntil(run, backwards) {
+    const { replay } = this.context;
+    const at = this.context.at();
+    const isTrue = (step) => {
+      replay.seek(step);
+      return truth(run(lookIn(replay, this.numbers, replay.top), this.value));
+    };
+    let found = -1;
+    if (backwards) for (let step = 0; step < at; step++) found = isTrue(step) ? step : found;
+    else for (let step = at + 1; step < replay.size && found < 0; step++) found = isTrue(step) ? step : -1;
+    replay.seek(at);
+    if (found < 0) this.say(`Not true at any ${backwards ? 'earlier' : 'later'} step`);
+    else {
+      this.say(`True at step ${count(found + 1)}`);
+      this.go(found);
+    }
+  }
+
+  add(text, run) {
+    if (this.list.some((one) => one.text === text)) return;
+    const value = el('span', { class: 'one' });
+    const entry = { text, run, value, shown: null };
+    entry.node = el('li', {}, el('code', {}, text), value, el('button', { type: 'button', 'aria-label': `stop watching ${text}`, title: 'Stop watching',
+      onclick: () => {
+        this.list.splice(this.list.indexOf(entry), 1);
+        entry.node.remove();
+        this.keep();
+        this.watch.focus();
+      } }, '×'));
+    this.list.push(entry);
+    this.rows.append(entry.node);
+    this.keep();
+    this.context.redraw();
+  }
+
+  update(frame) {
+    if (!this.list.length || !frame) return;
+    const { replay } = this.context;
+    const look = lookIn(replay, this.numbers, frame);
+    for (const entry of this.list) {
+      const text = written(replay, entry.run(look, this.value));
+      entry.value.classList.toggle('fresh', entry.shown !== null && entry.shown !== text);
+      entry.value.classList.toggle('unknown', !text);
+      if (entry.shown !== text) entry.value.textContent = text || 'not known here';
+      entry.shown = text;
+    }
+  }
+
+  get key() { return `lilllm watches ${this.context.data.title}`; }
+
+  keep() {
+    try { sessionStorage.setItem(this.key, JSON.stringify(this.list.map((entry) => entry.text))); } catch { /* a sandbox has no storage */ }
+  }
+
+  recall() {
+    try {
+      for (const text of JSON.parse(sessionStorage.getItem(this.key) ?? '[]')) this.add(text, compileExpression(text));
+    } catch { /* none, or not ours */ }
+    this.node.open = this.list.length > 0;
+  }
+}
