@@ -10,7 +10,6 @@ import pytest
 from lilllm.tracing.player import script, style
 
 HOMES = ["streamlit", "notebook", "page"]
-MOST_BYTES = 60_000  # script and style sheet together, as the issue for the self-contained page asks (gzip not counted)
 
 
 @pytest.mark.parametrize("home", HOMES)
