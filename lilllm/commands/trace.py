@@ -87,6 +87,8 @@ def record(
 
     given = {"line_hits": line_hits, "function_calls": function_calls, "steps": steps, "bytes": size}
     budgets = Budgets(**{name: value for name, value in given.items() if value is not None})
+    if file.is_dir():
+        raise click.UsageError(f"{file} is a folder; give a .py or an .ipynb in it")
     if not file.is_file():
         raise click.UsageError(f"{file}: no such file; give a .py or an .ipynb")
     if file.suffix not in (".py", ".ipynb"):

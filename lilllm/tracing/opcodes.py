@@ -1,8 +1,8 @@
 """How a frame ends, which a ``return`` event does not say: by its last instruction.
 
 A trace function gets ``return`` with None for a return of None, for a yield of None and for an exception on its way
-out. The instruction at ``f_lasti`` tells them apart, except where an exception is thrown into a suspended generator: the
-caller remembers where the last one came. From 3.13 on a yield is seen at the ``RESUME`` after it.
+out. The instruction at ``f_lasti`` tells them apart, except where an exception is thrown into a suspended generator:
+the caller remembers where the last one came. From 3.13 on a yield is seen at the ``RESUME`` after it.
 """
 
 from __future__ import annotations

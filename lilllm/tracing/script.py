@@ -145,7 +145,9 @@ def exit_code(ending: BaseException | None) -> int:
         print(ending.code, file=sys.stderr)
         return 1
     first = ending.__traceback__
-    sys.excepthook(type(ending), ending, first.tb_next if first is not None else None)
+    # The hook prints the exception's own traceback, so that is what must begin with the program's frame and not ours.
+    ending = ending.with_traceback(first.tb_next if first is not None else None)
+    sys.excepthook(type(ending), ending, ending.__traceback__)
     return 130 if isinstance(ending, KeyboardInterrupt) else 1
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -266,14 +268,6 @@ def test_code_that_catches_everything_is_asked_again() -> None:
     assert len(caught) == 3
 
 
-def test_stopping_takes_back_a_request_that_was_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr("lilllm.course.guard._Limit._ask", lambda self, what: asked.append(what))
-    assert run(lambda: time.sleep(0.2), (), 0.05).returned
-    assert len(asked) > 2
-    assert asked[-1] is None
-
-
 def test_no_request_to_stop_arrives_after_the_call() -> None:
     for _ in range(200):
         outcome = run(lambda: time.sleep(0.001), (), 0.001)  # in time or just too late, both happen
@@ -385,3 +379,13 @@ def test_short_keeps_its_length() -> None:
     assert len(short("x" * 10**6)) <= 200
     assert len(short([["x" * 1000] * 1000] * 1000)) <= 600
     assert short(b"\xf0\x9f") == r"b'\xf0\x9f'"
+
+
+def test_a_trace_function_can_follow_a_check() -> None:
+    # In CPython 3.11 a request to stop that is taken back leaves a flag up, and the next traced call never returns.
+    code = (
+        "import sys\nfrom lilllm.course.guard import run\nrun(lambda: 1, (), 5.0)\n"
+        "def f():\n    return 2\nsys.settrace(lambda *a: None)\nprint(f())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "2\n"
