@@ -101,6 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="lilllm-ipython-"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ.update(environment(folder, hash_seed="random"))
+    os.environ.pop("MPLBACKEND", None)  # the kernel chooses the inline one
 
 
 @pytest.hookimpl(wrapper=True)

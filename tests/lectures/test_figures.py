@@ -44,7 +44,8 @@ def spoil(lecture: Lecture, cell: int, **changes: Any) -> None:
     lecture.notebook.write_text(json.dumps(raw), encoding="utf-8")
 
 
-def test_a_built_lecture_passes(words: Lecture) -> None:
+def test_a_built_lecture_passes(words: Lecture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")  # as Streamlit leaves it behind
     said = nbval(words.notebook)
     assert said.returncode == 0, said.stdout
     assert "4 passed" in said.stdout
