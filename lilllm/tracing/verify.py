@@ -93,7 +93,11 @@ class Verify:
             if any(not 0 <= ref < number for ref in references(value)):
                 return f"value {number} refers to one that is not before it"
             problem = _check_tensor(value) if isinstance(value, Tensor) else _check_size(value)
-            if isinstance(value, Rich) and _nesting(value.data) > MAX_RICH_NESTING:
+            try:
+                deep = isinstance(value, Rich) and _nesting(value.data) > MAX_RICH_NESTING
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return "the data of a rich value is not JSON in UTF-8"
+            if deep:
                 problem = f"nested more than {MAX_RICH_NESTING} deep"
             if problem:
                 return f"value {number}: {problem}"

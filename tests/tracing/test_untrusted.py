@@ -151,6 +151,15 @@ def test_any_bytes_are_refused(data: bytes) -> None:
     assert opens(data) is None
 
 
+def test_rich_data_that_is_not_utf8_is_refused() -> None:
+    lines = [
+        b'{"type":"head","title":"t","python":"3","files":[],"codes":[],"cells":[]}',
+        b'{"type":"vals","start":0,"items":[{"type":"rich","kind":"k","view":"v","text":"","data":"\x80"}]}',
+        b'{"type":"end","steps":0,"values":1}',
+    ]
+    assert opens(gzip.compress(b"\n".join(lines) + b"\n")) is None
+
+
 def test_the_mutations_reach_both_sides() -> None:
     """Else the tests above would hold for a reader that refuses everything, or for files that are never wrong."""
     seen: list[bool] = []
