@@ -21,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lilllm.course.exercise import same
+
 PRINTED = 2_000  # characters kept
 AGAIN = 0.05  # seconds between two requests to stop
 
@@ -133,5 +135,5 @@ def run(function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float
         outcome.out_of_time = True
     outcome.printed = printed.text()
     with contextlib.suppress(Exception):  # a strange __eq__: then nothing is known of a change
-        outcome.changed = bool(given != arguments)
+        outcome.changed = not same(given, arguments, nan=True)
     return outcome

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import CodeType, GeneratorType
 from typing import Any, Literal
 
-from lilllm.course.exercise import Case, Exercise, Function, Mistake
+from lilllm.course.exercise import Case, Exercise, Function, Mistake, is_array, same
 from lilllm.course.guard import Outcome, run
 
 Kind = Literal["solved", "stub", "unusable", "error", "endless", "changed", "wrong"]
@@ -80,7 +80,7 @@ def place_of(error: BaseException, function: Any) -> str:
 def _alike(exercise: Exercise, mine: Outcome, other: Outcome) -> bool:
     if mine.returned and other.returned:
         try:
-            return exercise.equal(mine.value, other.value)
+            return exercise.equal(mine.value, other.value) or same(mine.value, other.value, nan=True)
         except Exception:  # an answer that cannot be compared is like no other
             return False
     return mine.out_of_time == other.out_of_time and type(mine.error) is type(other.error)
@@ -119,7 +119,27 @@ def _general(case: Case, outcome: Outcome, function: Any) -> str:
     if type(value) is not type(case.expected):
         wanted, got = type(case.expected).__name__, type(value).__name__
         return f"The answer should be of type {wanted}, and yours is of type {got}."
-    return "The answer differs from the expected one: work the example through by hand, and compare step by step."
+    return (
+        _of_array(value, case.expected)
+        or "The answer differs from the expected one: work the example through by hand, and compare step by step."
+    )
+
+
+def _of_array(got: Any, expected: Any) -> str:
+    """What is wrong with an array or a tensor, or with the first such element of a list."""
+    if isinstance(expected, list | tuple) and len(got) == len(expected):
+        pairs = zip(got, expected, strict=True)
+        found = ((i, _of_array(a, b)) for i, (a, b) in enumerate(pairs) if type(a) is type(b) and not same(a, b))
+        return next((f"Of element {i}: {message}" for i, message in found if message), "")
+    if not is_array(expected):
+        return ""
+    if tuple(got.shape) != tuple(expected.shape):
+        return f"The answer should have shape {tuple(expected.shape)}, and yours has {tuple(got.shape)}."
+    if got.dtype != expected.dtype:
+        return f"The answer should be of {expected.dtype}, and yours is of {got.dtype}."
+    if bool((got != got).any()) and not bool((expected != expected).any()):
+        return "The answer holds NaN: is something divided by 0, or is it inf - inf?"
+    return ""
 
 
 def _correct(exercise: Exercise, case: Case, outcome: Outcome) -> bool:

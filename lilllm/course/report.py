@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import math
 import re
 import reprlib
 import textwrap
@@ -42,9 +43,41 @@ class _Short(reprlib.Repr):
     def repr_bytes(self, value: bytes, level: int) -> str:
         return repr(value) if len(value) <= 60 else repr(value[:57]) + "..."
 
+    def repr_Tensor(self, value: Any, level: int) -> str:  # noqa: N802 - reprlib looks for the type's own name
+        return _array(
+            "tensor", value.detach().cpu().tolist(), tuple(value.shape), str(value.dtype).removeprefix("torch.")
+        )
+
+    def repr_ndarray(self, value: Any, level: int) -> str:
+        return _array("array", value.tolist(), value.shape, str(value.dtype))
+
     def repr_instance(self, value: Any, level: int) -> str:
         text = super().repr_instance(value, level)
         return f"<{type(value).__name__}>" if " at 0x" in text else text  # an address differs at each run
+
+
+_USUAL = {"tensor": ("float32", "int64", "bool"), "array": ("float64", "int64", "bool")}  # need no name
+
+
+def _array(kind: str, values: Any, shape: tuple[int, ...], dtype: str) -> str:
+    """``tensor([[1, 2.5]])`` with four digits a number; a large one by its shape and its first numbers."""
+    named = "" if dtype in _USUAL[kind] else f", {dtype}"
+    size = math.prod(shape)
+    if size <= 24:
+        return f"{kind}({_numbers(values)}{named})" if size else f"{kind}([], shape={shape}{named})"
+    first = values
+    while isinstance(first[0], list):
+        first = first[0]
+    return f"{kind}(shape={shape}{named}, first {_numbers(first[:6])[1:-1]} ...)"
+
+
+def _numbers(values: Any) -> str:
+    if isinstance(values, list):
+        return f"[{', '.join(map(_numbers, values))}]"
+    if not isinstance(values, float):
+        return str(values)
+    text = f"{values:.4g}"
+    return text + "." if text.lstrip("-").isdigit() else text  # as torch writes 1.0
 
 
 def short(value: Any) -> str:
