@@ -15,10 +15,11 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode
 
 from lilllm.accounting.params import total
 from lilllm.accounting.shape import Shape, one_of
+from lilllm.tracing.operations import cpu_attention
 
 Attention = Literal["plain", "flash"]
 
@@ -139,20 +140,7 @@ def measure(module: nn.Module, *inputs: Any, backward: bool = True, **named: Any
 
 
 def _counter() -> FlopCounterMode:
-    def forward_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-        return sdpa_flop_count(query, key, value)
-
-    def backward_flops(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-        return sdpa_backward_flop_count(gradient, query, key, value)
-
-    aten = torch.ops.aten
-    return FlopCounterMode(
-        display=False,
-        custom_mapping={
-            aten._scaled_dot_product_flash_attention_for_cpu: forward_flops,
-            aten._scaled_dot_product_flash_attention_for_cpu_backward: backward_flops,
-        },
-    )
+    return FlopCounterMode(display=False, custom_mapping=cpu_attention())
 
 
 def _tensors(result: Any) -> Iterator[Tensor]:

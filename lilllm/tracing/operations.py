@@ -8,10 +8,10 @@ A dispatch mode sees every operation after autograd has taken it apart, so a bac
 In which statement that is, the Python stack tells: ``statement_of``.
 
 FLOPs are torch's own formulas (torch.utils.flop_counter: matrix products, convolutions, attention); what has none
-counts 0. Bytes are a model, not a measurement: each tensor is read or written once, views and shapes are free, a gather
+counts 0. For the CPU's fused attention torch has none: it counts as on a GPU. Bytes are a model, not a measurement: each tensor is read or written once, views and shapes are free, a gather
 reads what it returns, an overwritten tensor is not read. Caches may make it less, a kernel's own scratch more.
 
-Holds: the FLOPs are those of FlopCounterMode over the same program.
+Holds: the FLOPs are those of FlopCounterMode over the same program, with ``cpu_attention`` as its custom mapping.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -65,12 +66,12 @@ class Operations:
         from torch.utils._python_dispatch import TorchDispatchMode
         from torch.utils.flop_counter import flop_registry
 
-        count = self.count
+        count, known = self.count, {*flop_registry, *cpu_attention(), torch.ops.prim.device}
 
         class Counting(TorchDispatchMode):
             def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
                 kwargs = kwargs or {}
-                if func.overloadpacket not in flop_registry and func is not torch.ops.prim.device.default:
+                if func.overloadpacket not in known:
                     with self:  # in inference mode operations come undivided
                         out = func.decompose(*args, **kwargs)
                     if out is not NotImplemented:
@@ -86,11 +87,35 @@ class Operations:
 def flops_of(func: Any, args: Any, kwargs: Any, out: Any) -> int:
     from torch.utils.flop_counter import flop_registry
 
-    formula = flop_registry.get(func.overloadpacket)
     try:
+        if own := cpu_attention().get(func.overloadpacket):
+            return own(*args, **kwargs)
+        formula = flop_registry.get(func.overloadpacket)
         return int(formula(*args, **kwargs, out_val=out)) if formula else 0
     except Exception:  # a formula that does not know this case must not end the program
         return 0
+
+
+@cache
+def cpu_attention() -> dict[Any, Callable[..., int]]:
+    """FLOPs of the CPU's fused attention by operation, forward and backward, as torch counts them on a GPU."""
+    import torch
+    from torch.utils.flop_counter import sdpa_backward_flop_count, sdpa_flop_count
+
+    def forward(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+        return int(sdpa_flop_count(shape_of(query), shape_of(key), shape_of(value)))
+
+    def backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+        return int(sdpa_backward_flop_count(*map(shape_of, (gradient, query, key, value))))
+
+    def shape_of(x: Any) -> Any:  # FlopCounterMode hands over shapes, a dispatch mode tensors
+        return getattr(x, "shape", x)
+
+    aten = torch.ops.aten
+    return {
+        aten._scaled_dot_product_flash_attention_for_cpu: forward,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: backward,
+    }
 
 
 def bytes_of(func: Any, args: Any, kwargs: Any, out: Any) -> int:

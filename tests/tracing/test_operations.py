@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lilllm.tracing.operations import Operations, statement_of
+from lilllm.tracing.operations import Operations, cpu_attention, statement_of
 from lilllm.tracing.recorder import Source
 from lilllm.tracing.source import plan
 
@@ -94,7 +94,7 @@ def _block(training: bool) -> Callable[[], Any]:
 @pytest.mark.parametrize("training", [True, False], ids=["forward and backward", "inference"])
 def test_flops_are_those_of_torchs_own_counter(training: bool) -> None:
     run = _block(training)
-    with FlopCounterMode(display=False) as theirs:
+    with FlopCounterMode(display=False, custom_mapping=cpu_attention()) as theirs:
         run()
     assert theirs.get_total_flops() > 200_000
     assert _counted(run)[0] == theirs.get_total_flops()
