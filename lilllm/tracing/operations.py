@@ -8,8 +8,9 @@ A dispatch mode sees every operation after autograd has taken it apart, so a bac
 In which statement that is, the Python stack tells: ``statement_of``.
 
 FLOPs are torch's own formulas (torch.utils.flop_counter: matrix products, convolutions, attention); what has none
-counts 0. For the CPU's fused attention torch has none: it counts as on a GPU. Bytes are a model, not a measurement: each tensor is read or written once, views and shapes are free, a gather
-reads what it returns, an overwritten tensor is not read. Caches may make it less, a kernel's own scratch more.
+counts 0. For the CPU's fused attention torch has none: it counts as on a GPU. Bytes are a model, not a measurement:
+each tensor is read or written once, views and shapes are free, a gather reads what it returns, an overwritten tensor is
+not read. Caches may make it less, a kernel's own scratch more.
 
 Holds: the FLOPs are those of FlopCounterMode over the same program, with ``cpu_attention`` as its custom mapping.
 """

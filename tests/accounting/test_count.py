@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from lilllm.accounting import count, preset
@@ -47,7 +47,7 @@ def test_forward_and_backward_of_a_module_equal_torchs_counter() -> None:
 def test_fused_attention_on_the_cpu_counts_as_on_a_gpu(backward: bool) -> None:
     q, k, v = (torch.randn(2, 4, 16, 8, requires_grad=backward) for _ in range(3))
     with count() as work:
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         if backward:
             y.sum().backward()
     products = 2 + 5 * backward  # Q K^T and P V; backward five, one of them Q K^T again
