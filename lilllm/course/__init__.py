@@ -2,7 +2,8 @@
 
     check      tests the reader's function and names the likely mistake
     predict    a question to answer before the cell that reveals
-    show       tokens coloured in place
+    chips      tokens coloured in place
+    museum     programs that are broken on purpose
     figures    one style for every figure
 
 Read in order: exercise (what an exercise is made of), guard (how strange code is run), judge (right or not, and why),

@@ -1,0 +1,182 @@
+"""The failure museum: short programs with a bug that people really make, beside the same program without it.
+
+A case is two files in ``lectures/broken``: ``03_slug.py``, whose docstring tells of it, and ``03_slug_fixed.py``. Both
+end with ``healthy = ...``, a comparison computed from the run: False in the one, True in the other. The build records
+both, so that they can be replayed, alone or side by side.
+
+    case = museum.case("03_gradients_added_up")
+    case                    the symptom, and where to look
+    case.run().values       what the broken program computed
+    case.reveal()           the cause, and what the fixed one does instead
+
+Read in order: Case, Run, read_case, cases.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import html
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lilllm.course.clone import find_clone
+
+SECTIONS = ("Symptom", "Look", "Cause", "Fix")
+NAME = re.compile(r"\d\d_[a-z0-9_]+")
+_FIXED = "_fixed"
+
+
+class CaseError(ValueError):
+    """A case of the museum is not complete, or there is none of that name; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: what it printed, and its variables by name."""
+
+    printed: str
+    values: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return self.printed.rstrip("\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One case. ``root``: the clone. ``symptom``, ``look``, ``cause``, ``fix``: a few sentences each."""
+
+    root: Path
+    name: str  # 03_gradients_added_up
+    title: str
+    symptom: str
+    look: str
+    cause: str
+    fix: str
+
+    @property
+    def lecture(self) -> str:
+        """The number of the lecture that shows it, ``03``."""
+        return self.name[:2]
+
+    def source(self, *, fixed: bool = False) -> Path:
+        return self.root / "lectures" / "broken" / f"{self.name}{_FIXED if fixed else ''}.py"
+
+    def trace(self, *, fixed: bool = False) -> Path:
+        """Where the build puts its trace."""
+        return self.root / "traces" / "broken" / f"{self.name}{_FIXED if fixed else ''}.trace.jsonl.gz"
+
+    def diff(self) -> str:
+        """What the fix changes, as a unified diff of the code below the docstrings."""
+        before, after = (_code(self.source(fixed=fixed).read_text(encoding="utf-8")) for fixed in (False, True))
+        lines = difflib.unified_diff(before, after, "broken", "fixed", n=2, lineterm="")
+        return "\n".join(lines)
+
+    def run(self, *, fixed: bool = False) -> Run:
+        """Run the program here; it prints into the answer, and torch's own random state stays as it was."""
+        source = self.source(fixed=fixed)
+        values: dict[str, Any] = {"__name__": "__main__", "__file__": source.name}
+        printed = io.StringIO()
+        import torch
+
+        with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed):
+            exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), values)  # our own, from the clone
+        return Run(printed.getvalue(), values)
+
+    def reveal(self) -> Reveal:
+        """The cause, the fix, and how to see both step by step."""
+        return Reveal(self)
+
+    @property
+    def command(self) -> str:
+        """What shows both traces side by side, in a terminal; the viewer's page *Museum* does it too."""
+        paths = (self.trace(fixed=fixed).relative_to(self.root).as_posix() for fixed in (False, True))
+        return f"lilllm trace compare {' '.join(paths)}"
+
+    def __repr__(self) -> str:
+        return f"Broken on purpose: {self.title}\n{self.symptom}\nWhere to look: {self.look}"
+
+    def _repr_html_(self) -> str:
+        head, *rest = repr(self).split("\n")
+        body = "<br>".join(map(html.escape, rest))
+        return f'<div style="{_BOX}"><b>{html.escape(head)}</b><br>{body}</div>'
+
+
+_BOX = "border-left:4px solid #d55e00; padding:0.3em 0.8em"
+
+
+@dataclass(frozen=True)
+class Reveal:
+    """The answer to a case."""
+
+    case: Case
+
+    def __repr__(self) -> str:
+        case = self.case
+        where = f"Step by step: page Museum of the viewer, or: {case.command}"
+        return f"The cause: {case.cause}\nThe fix: {case.fix}\n\n{case.diff()}\n\n{where}"
+
+    def _repr_html_(self) -> str:
+        case = self.case
+        lines = []
+        for line in case.diff().splitlines()[2:]:
+            colour = {"+": "#009e73", "-": "#d55e00"}.get(line[:1])
+            shown = html.escape(line)
+            lines.append(f'<span style="color:{colour}">{shown}</span>' if colour else shown)
+        code = '<pre style="margin:0.5em 0; background:none; overflow-x:auto">' + "\n".join(lines) + "</pre>"
+        return (
+            f'<div style="{_BOX}"><b>The cause.</b> {html.escape(case.cause)}<br><b>The fix.</b> '
+            f"{html.escape(case.fix)}{code}Step by step: the page <i>Museum</i> of the viewer, or"
+            f"<br><code>{html.escape(case.command)}</code></div>"
+        )
+
+
+def _code(text: str) -> list[str]:
+    """The lines of a program below its docstring."""
+    return re.sub(r'\A"""(?:.|\n)*?"""\n+', "", text).splitlines()
+
+
+def read_case(root: Path, name: str) -> Case:
+    """The case ``name`` of the clone ``root``.
+
+    Raises:
+        CaseError: no such case, or a part of it is missing; all that is missing is named.
+    """
+    known = names(root)
+    if name not in known:
+        close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.3)
+        offer = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
+        raise CaseError(f"the museum has no case {name!r}; {offer}")
+    path = root / "lectures" / "broken" / f"{name}.py"
+    found = re.match(r'"""((?:.|\n)*?)"""', path.read_text(encoding="utf-8"))
+    title, *blocks = re.split(r"\n\s*\n|\n(?=[A-Z][a-z]+: )", found.group(1).strip()) if found else [""]
+    parts = dict(block.split(":", 1) for block in blocks if ":" in block)
+    told = {section.lower(): " ".join(parts.get(section, "").split()) for section in SECTIONS}
+    missing = [f"*{section}:*" for section in SECTIONS if not told[section.lower()]]
+    if not title.strip():
+        missing.insert(0, "a title in its docstring")
+    if not path.with_name(f"{name}{_FIXED}.py").is_file():
+        missing.append(f"{name}{_FIXED}.py")
+    if missing:
+        raise CaseError(f"lectures/broken/{name}.py lacks {', '.join(missing)}")
+    return Case(root=root, name=name, title=" ".join(title.split()).rstrip("."), **told)
+
+
+def names(root: Path) -> list[str]:
+    """The names of the cases of a clone, in order."""
+    found = (path.stem for path in (root / "lectures" / "broken").glob("*.py"))
+    return sorted(stem for stem in found if NAME.fullmatch(stem) and not stem.endswith(_FIXED))
+
+
+def cases(root: Path | None = None) -> list[Case]:
+    """All cases of the clone, in order. Raises: CaseError: one is not complete; NotACloneError: there is no clone."""
+    root = root or find_clone()
+    return [read_case(root, name) for name in names(root)]
+
+
+def case(name: str) -> Case:
+    """The case ``name`` of the clone that we are in. Raises: CaseError, NotACloneError."""
+    return read_case(find_clone(), name)

@@ -1,0 +1,103 @@
+"""The museum: every case breaks as it says and its fix heals it; what a case lacks is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lilllm.course import museum
+from lilllm.course.clone import find_clone
+
+ROOT = find_clone(Path(__file__).parent)
+NAMES = museum.names(ROOT)
+LINES = 70  # a case is short, or nobody finds the bug in its trace
+
+BROKEN = '''"""Off by one
+
+Symptom: The sum
+is too small.
+Look: Which is the last number that is added?
+Cause: range ends before its end.
+Fix: One more.
+"""
+
+import torch
+
+torch.manual_seed(1)
+total = sum(range(10))
+print(total)
+healthy = total == 55
+'''
+
+
+def make(root: Path, text: str = BROKEN, fixed: str | None = None) -> Path:
+    folder = root / "lectures" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "09_off_by_one.py").write_text(text)
+    if fixed != "":
+        (folder / "09_off_by_one_fixed.py").write_text(fixed or text.replace("range(10)", "range(11)"))
+    return root
+
+
+def test_there_are_cases() -> None:
+    assert "01_special_from_user" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("fixed", [False, True], ids=["broken", "fixed"])
+def test_a_case_breaks_as_it_says_and_its_fix_heals_it(name: str, fixed: bool) -> None:
+    case = museum.read_case(ROOT, name)
+    run = case.run(fixed=fixed)
+    assert run.values["healthy"] is fixed or run.values["healthy"] == fixed
+    assert run.printed.strip()
+    assert run.printed == case.run(fixed=fixed).printed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_case_is_short_and_its_fix_shorter(name: str) -> None:
+    case = museum.read_case(ROOT, name)
+    changed = [line for line in case.diff().splitlines()[2:] if line[:1] in ("+", "-")]
+    assert 1 <= len(changed) <= 12
+    for fixed in (False, True):
+        assert len(case.source(fixed=fixed).read_text(encoding="utf-8").splitlines()) <= LINES
+    assert case.cause not in repr(case)  # the symptom does not tell
+    assert case.cause in repr(case.reveal())
+
+
+def test_a_case_is_read_from_its_docstring(tmp_path: Path) -> None:
+    case = museum.read_case(make(tmp_path), "09_off_by_one")
+    assert (case.lecture, case.title, case.symptom) == ("09", "Off by one", "The sum is too small.")
+    assert case.run().values["total"] == 45
+    assert case.run(fixed=True).values["total"] == 55
+    assert "-total = sum(range(10))\n+total = sum(range(11))" in case.diff()
+    assert "range ends before its end." in case.reveal()._repr_html_()
+    assert "range" not in case._repr_html_()
+
+
+def test_torchs_random_state_stays(tmp_path: Path) -> None:
+    case = museum.read_case(make(tmp_path), "09_off_by_one")
+    before = torch.get_rng_state()
+    case.run()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed", "words"),
+    [
+        ("x = 1\n", None, r"lacks a title in its docstring, \*Symptom:\*, \*Look:\*, \*Cause:\*, \*Fix:\*$"),
+        (BROKEN.replace("Cause:", "Because:"), None, r"lacks \*Cause:\*$"),
+        (BROKEN, "", "lacks 09_off_by_one_fixed.py$"),
+    ],
+)
+def test_what_a_case_lacks_is_named(tmp_path: Path, text: str, fixed: str | None, words: str) -> None:
+    with pytest.raises(museum.CaseError, match=words):
+        museum.read_case(make(tmp_path, text, fixed), "09_off_by_one")
+
+
+def test_an_unknown_case_offers_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(museum.CaseError, match="did you mean '09_off_by_one'"):
+        museum.read_case(make(tmp_path), "09_of_by_one")
+    with pytest.raises(museum.CaseError, match="there are: none"):
+        museum.read_case(tmp_path / "empty", "x")
