@@ -135,26 +135,32 @@ def update(folder: Path | None) -> None:
 @command.command()
 @_in_folder
 def status(folder: Path | None) -> None:
-    """Show the lectures in your copy: how many exercises you have written in, and how many are solved."""
+    """Show the lectures in your copy: what you have written in, solved and predicted, and where to go on."""
+    from lilllm.course.asked import Asked, asked
+    from lilllm.course.plan import LECTURES, Lecture
+    from lilllm.course.progress import read_course, read_kept, standing
     from lilllm.course.record import Record
 
     with _plain_errors():
-        lectures = _workspace(folder).status()
-        tried = Record().exercises()
+        workspace = _workspace(folder)
+        lectures = workspace.status()
+        Record().exercises()  # a record that cannot be read is an error here; the viewer's page tells it and goes on
+        kept = read_kept()
+    plan = {one.name: one for one in LECTURES}
     rows = []
     for lecture in lectures:
-        exercises = "no exercises"
-        if lecture.exercises:
-            exercises = f"{lecture.changed} of {lecture.exercises} exercises written in"
-            known = [tried[name] for name in lecture.names if name in tried]
-            if known:
-                exercises += f", {sum(one.result == 'solved' for one in known)} solved"
-            if helped := sum(one.hint > 0 or one.solution for one in known):
-                exercises += f", {helped} with help"
-        rows.append((lecture.name, "; ".join(part for part in (exercises, lecture.note) if part)))
+        asks = Asked(lecture.names, asked(workspace.clone, lecture.name).questions)
+        marks = standing(plan.get(lecture.name, Lecture("", lecture.name, "")), asks, kept).marks
+        written = (
+            f"{lecture.changed} of {lecture.exercises} exercises written in" if lecture.exercises else "no exercises"
+        )
+        rows.append((lecture.name, "; ".join(part for part in (", ".join([written, *marks]), lecture.note) if part)))
     _echo_table(rows)
     if not rows:
         click.echo("no lecture is built yet: `make lectures` builds them")
+    course = read_course(workspace.clone)
+    for line in filter(None, (course.note, course.where)):
+        click.echo(line)
 
 
 @command.command()

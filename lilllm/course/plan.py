@@ -10,11 +10,28 @@ from typing import NamedTuple
 
 
 class Lecture(NamedTuple):
-    """One lecture: ``name`` is the stem of its files, ``what`` one line for a table."""
+    """One lecture: ``name`` is the stem of its files, ``what`` one line for a table.
+
+    ``needs``: names of the earlier lectures whose own matter it stands on. What those need in turn is left out.
+    """
 
     part: str
     name: str
     what: str
+    needs: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """
+        >>> LECTURES[8].number, LECTURES[8].title
+        ('09', 'generation')
+        """
+        return self.name[:2]
+
+    @property
+    def title(self) -> str:
+        """The name in words."""
+        return self.name[3:].replace("_", " ")
 
     def built(self, clone: Path) -> bool:
         """Whether its notebook is in the clone."""
@@ -58,7 +75,46 @@ _PARTS: dict[str, dict[str, str]] = {
     },
 }
 
-LECTURES = tuple(Lecture(part, name, what) for part, names in _PARTS.items() for name, what in names.items())
+# What a lecture cannot do without, by numbers. Who wants reinforcement learning may go there from optimizers, and who
+# wants kernels from attention: the order of the course is one of several.
+_NEEDS = {
+    "03": "02",  # its engine computes what torch's tensors do
+    "04": "03",  # steps along gradients
+    "05": "03",  # softmax and its derivative; why sqrt(d) is a matter of initialisation
+    "06": "05",
+    "07": "06",
+    "08": "01 04 07",  # tokens, a step, a model
+    "09": "08",  # a trained model to draw from
+    "10": "09",  # the KV cache that it shrinks
+    "11": "05",
+    "12": "08 11",  # the loop that it spreads; ring attention merges online softmaxes
+    "13": "09",
+    "14": "09",
+    "15": "09",  # weights, and the cache
+    "16": "10",  # positions on global and local layers
+    "17": "08",
+    "18": "08",
+    "19": "09 18",  # likelihoods and samples; leaks are found as duplicates are
+    "20": "09",
+    "21": "19 20",  # a judge's Bradley-Terry, and a model that follows instructions
+    "22": "04",
+    "23": "21 22",
+    "24": "23",
+    "25": "20",
+    "26": "09",  # a captioner speaks
+}
+
+
+def _lectures() -> tuple[Lecture, ...]:
+    by_number = {name[:2]: name for names in _PARTS.values() for name in names}
+    return tuple(
+        Lecture(part, name, what, tuple(by_number[number] for number in _NEEDS.get(name[:2], "").split()))
+        for part, names in _PARTS.items()
+        for name, what in names.items()
+    )
+
+
+LECTURES = _lectures()
 
 
 def markdown_table(clone: Path) -> str:
@@ -69,9 +125,7 @@ def markdown_table(clone: Path) -> str:
         if lecture.part != part:
             part = lecture.part
             rows.append(f"| | **{part}** | | |")
-        number, _, topic = lecture.name.partition("_")
-        title = topic.replace("_", " ")
         built = lecture.built(clone)
-        shown = f"[{title}](lectures/{lecture.name}.ipynb)" if built else title
-        rows.append(f"| {number} | {shown} | {lecture.what} | {'built' if built else 'planned'} |")
+        shown = f"[{lecture.title}](lectures/{lecture.name}.ipynb)" if built else lecture.title
+        rows.append(f"| {lecture.number} | {shown} | {lecture.what} | {'built' if built else 'planned'} |")
     return "\n".join(rows)

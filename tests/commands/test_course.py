@@ -47,11 +47,12 @@ def test_start_status_update_reset(clone: Path, capsys: pytest.CaptureFixture[st
     notebook = clone / "my-course" / "01_one.ipynb"
     notebook.write_text(notebook.read_text().replace("def f(x):\\n", "def f(x):\\n    return 1\\n"))
     notebook.write_text(notebook.read_text().replace('"    ...', '"    pass', 1))
-    assert run(capsys, "status")[1] == "  01_one  1 of 2 exercises written in\n"
+    nothing = "Nothing is kept of what you do: LILLLM_HOME is empty.\n"
+    assert run(capsys, "status")[1] == f"  01_one  1 of 2 exercises written in\n{nothing}"
     assert run(capsys, "update")[1] == "  01_one  nothing new\n"
     assert "restored: 1 answer kept; what you had is my-course/.backup/01_one.1.ipynb" in run(capsys, "reset", "1")[1]
     assert "what you had is my-course/.backup/01_one.2.ipynb" in run(capsys, "reset", "01_one", "--answers")[1]
-    assert run(capsys, "status")[1] == "  01_one  0 of 2 exercises written in\n"
+    assert run(capsys, "status")[1] == f"  01_one  0 of 2 exercises written in\n{nothing}"
 
 
 def test_update_says_how_an_open_notebook_shows_it(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,12 +124,30 @@ def test_a_server_that_fails_shows_its_log_and_ends_with_1(
 def test_list_shows_all_lectures_and_marks_the_built_ones(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (clone / "lectures" / "02_tensors.ipynb").touch()
     out = run(capsys, "list")[1]
-    assert [line.split()[1] for line in out.splitlines() if line.startswith("  ")] == [name for _, name, _ in LECTURES]
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("  ")] == [one.name for one in LECTURES]
     assert [line.split()[1] for line in out.splitlines() if line.startswith("  built")] == ["02_tensors"]
 
 
 def test_the_plan_has_26_lectures_in_order() -> None:
     assert [int(lecture.name[:2]) for lecture in LECTURES] == list(range(1, 27))
+
+
+def test_status_says_where_to_go_on(
+    clone: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nbformat
+
+    monkeypatch.setenv("LILLLM_HOME", str(tmp_path / "home"))
+    (clone / "lectures" / "01_one.ipynb").unlink()
+    for name, topic in (("01_tokenization", "one"), ("02_tensors", "two")):
+        cells = [(key, source.replace("one.", f"{topic}.")) for key, source in LECTURE]
+        nbformat.write(make_notebook(cells), clone / "lectures" / f"{name}.ipynb")
+    run(capsys, "start")
+    assert run(capsys, "status")[1].splitlines()[-1] == "Begin with 01 tokenization."
+    Record().tried("one.f", "solved")
+    assert run(capsys, "status")[1].splitlines()[-1] == "Go on with 01 tokenization: 1 of 2 exercises solved."
+    Record().tried("one.g", "solved")
+    assert run(capsys, "status")[1].splitlines()[-1] == "Next: 02 tensors."
 
 
 def test_no_argument_shows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +165,7 @@ def test_status_says_what_is_solved_and_export_gives_what_is_kept(
     assert names
     Record().tried(names[0], "wrong", hint=1)
     Record().tried(names[0], "solved")
-    assert "1 solved, 1 with help" in run(capsys, "status")[1]
+    assert run(capsys, "status")[1] == ("  01_one  0 of 2 exercises written in, 1 of 2 exercises solved, 1 with help\n")
     code, out, _ = run(capsys, "export")
     assert code == 0
     assert [one["result"] for one in json.loads(out)["attempts"]] == ["wrong", "solved"]
