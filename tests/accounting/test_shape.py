@@ -15,7 +15,7 @@ from lilllm.accounting import PRESETS, Shape, preset
 LLAMA = dataclasses.asdict(PRESETS["llama3-8b"])
 
 
-@pytest.mark.parametrize("name", ["shape", "params", "flops", "memory", "gpus", "roofline", "plan"])
+@pytest.mark.parametrize("name", ["shape", "params", "flops", "memory", "gpus", "roofline", "plan", "formats"])
 def test_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"lilllm.accounting.{name}"))
     assert result.failed == 0
