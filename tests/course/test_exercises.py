@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from lilllm.course import check, exercise_names
 from lilllm.course.check import find
@@ -144,3 +145,67 @@ def utf8_by_hex(code_point):
 )
 def test_a_mistake_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
     assert words in check(f"tokenizers.{name}", function).verdict.message
+
+
+def adamw_uncorrected(w, g, m, v, t, lr, betas, eps, weight_decay):
+    w = w * (1 - lr * weight_decay)
+    m = m + (1 - betas[0]) * (g - m)
+    v = v * betas[1] + g * g * (1 - betas[1])
+    return w - lr * m / (torch.sqrt(v) + eps), m, v
+
+
+def adamw_with_l2(w, g, m, v, t, lr, betas, eps, weight_decay):
+    p = w.clone().requires_grad_()
+    optimizer = torch.optim.Adam([p], lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+    state = optimizer.state[p]
+    state.update(step=torch.tensor(t - 1.0), exp_avg=m.clone(), exp_avg_sq=v.clone())
+    p.grad = g.clone()
+    optimizer.step()
+    return p.detach(), state["exp_avg"], state["exp_avg_sq"]
+
+
+def momentum_as_an_average(w, g, v, lr, beta):
+    v = torch.lerp(v, g, 1 - beta)
+    return w.sub(v, alpha=lr), v
+
+
+def clip_tensor_by_tensor(grads, max_norm):
+    out = []
+    for grad in grads:
+        norm = float(grad.norm())
+        out.append(grad / norm * max_norm if norm > max_norm else grad)
+    return out
+
+
+def rate_that_turns_up(step, peak, warmup, total, floor):
+    if step < warmup:
+        return peak / warmup * (step + 1)
+    turn = (step - warmup) / (total - warmup) * math.pi
+    return (peak + floor) / 2 + (peak - floor) / 2 * math.cos(turn)
+
+
+def accumulate_as_backward_does(parts, sizes):
+    out = torch.zeros_like(parts[0])
+    for part in parts:
+        out = out + part
+    return out
+
+
+def accumulate_over_the_number_of_parts(parts, sizes):
+    return sum(parts) / len(parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words"),
+    [
+        ("adamw", adamw_uncorrected, "There is no bias correction"),
+        ("adamw", adamw_with_l2, "this is Adam with L2"),
+        ("momentum", momentum_as_an_average, "You multiply the gradient by 1 - beta"),
+        ("clip", clip_tensor_by_tensor, "You clip each tensor by a norm of its own"),
+        ("schedule", rate_that_turns_up, "After `total` your rate rises again"),
+        ("accumulate", accumulate_as_backward_does, "You add the parts"),
+        ("accumulate", accumulate_over_the_number_of_parts, "This is the mean of the means"),
+    ],
+)
+def test_a_mistake_with_an_optimizer_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
+    assert words in check(f"optimizers.{name}", function).verdict.message

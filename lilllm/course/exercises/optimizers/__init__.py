@@ -1,0 +1,1 @@
+"""The exercises on optimizers, in their order: momentum, adamw, schedule, clip, accumulate."""
