@@ -1,42 +1,39 @@
 """Backpropagation on n-d arrays: the same walk as in scalar.py, one node an operation on whole arrays.
 
 An `Array` holds a NumPy array, the arrays it was made from, and for each of these a function from the result's
-gradient to its own (a vector-Jacobian product: the Jacobian itself is never formed). Read in order: unbroadcast (the
-one subtle rule), Array, matmul, then functions.py for what is made from these.
+gradient to its own (a vector-Jacobian product: the Jacobian itself is never formed). Read in order: unbroadcast in
+numbers.py (the one subtle rule), Array, matmul, backward, then functions.py for what is made from these.
 
-Left out: views that share memory, in-place changes, gradients of gradients. All arrays are float64, so that a
+Left out: views that share memory, changes in place, gradients of gradients. All arrays are float64, so that a
 gradient check is sharp.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from lilllm.autograd.finite import check_gradient, check_result
+from lilllm.autograd.live import WATCHERS
+from lilllm.autograd.numbers import Numbers, broadcast, frozen, numbers, unbroadcast
 from lilllm.autograd.order import topological
 
-Numbers = NDArray[np.float64]
 Pullback = Callable[[Numbers], Numbers]
 
 
-def unbroadcast(grad: Numbers, shape: tuple[int, ...]) -> Numbers:
-    """Gradient of an array of ``shape`` that was broadcast to ``grad.shape``: sum over every axis that was repeated.
-
-    >>> unbroadcast(np.ones((2, 3)), (3,)).tolist(), unbroadcast(np.ones((2, 3)), (2, 1)).tolist()
-    ([2.0, 2.0, 2.0], [[3.0], [3.0]])
-    """
-    grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
-    repeated = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
-    return grad.sum(axis=repeated, keepdims=True) if repeated else grad
-
-
 class Array:
-    """A float64 array in a graph. ``grad`` is None until ``backward`` reaches it.
+    """Numbers (float64) in a graph. ``grad`` is None until ``backward`` reaches it.
 
-    Raises: ValueError: shapes that do not broadcast or multiply, naming both.
+    ``data`` cannot be written to, since a graph may still need it: to take a step give the array new data,
+    ``w.data = w.data - 0.1 * w.grad``. A plain number or NumPy array in an operation is a constant: it is copied, is no
+    part of the graph and has no gradient.
+
+    Raises: ValueError: shapes that do not broadcast or multiply, naming both; numbers that no real result comes from.
+        TypeError: data that are not real numbers.
 
     >>> w = Array([[1.0, 2.0], [3.0, 4.0]]); x = Array([1.0, -1.0])
     >>> y = (w @ x).sum()
@@ -44,18 +41,47 @@ class Array:
     ([4.0, 6.0], [[1.0, -1.0], [1.0, -1.0]])
     """
 
-    __array_priority__ = 100.0  # ndarray + Array asks Array
-    __slots__ = ("data", "grad", "parents", "pullbacks")
+    __array_ufunc__ = None  # ndarray + Array asks Array, and np.exp(Array) is refused
+    __slots__ = ("__weakref__", "_data", "grad", "parents", "pullbacks")
 
     def __init__(self, data: ArrayLike, parents: Sequence[Array] = (), pullbacks: Sequence[Pullback] = ()) -> None:
-        self.data: Numbers = np.asarray(data, dtype=np.float64)
-        self.grad: Numbers | None = None
         self.parents = tuple(parents)
         self.pullbacks = tuple(pullbacks)
+        if len(self.parents) != len(self.pullbacks):
+            raise ValueError(f"{len(self.parents)} parents need as many pullbacks, got {len(self.pullbacks)}")
+        # What an operation made is its own; what comes from outside may be written to there.
+        self._data = frozen(np.asarray(data, dtype=np.float64) if parents else numbers(data))
+        self.grad: Numbers | None = None
+        for watch in WATCHERS.get():
+            watch(self)
+
+    @classmethod
+    def made(cls, data: ArrayLike, *links: tuple[Array | Numbers, Pullback]) -> Array:
+        """The result of an operation: of each operand its pullback; operands that are no `Array` are constants."""
+        kept = [(x, pull) for x, pull in links if isinstance(x, Array)]
+        return cls(data, [x for x, _ in kept], [pull for _, pull in kept])
+
+    @property
+    def data(self) -> Numbers:
+        return self._data
+
+    @data.setter
+    def data(self, data: ArrayLike) -> None:
+        new = numbers(data)
+        if new.shape != self.shape:
+            raise ValueError(f"an array of shape {self.shape} cannot be given data of shape {new.shape}")
+        self._data = frozen(new)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        return self._data.shape
+
+    @property
+    def made_by(self) -> str:
+        """The operation that made this array: "add", "matmul", "softmax"; "source" if none did."""
+        if not self.pullbacks:
+            return "source"
+        return self.pullbacks[0].__qualname__.partition(".<locals>")[0].rpartition(".")[2].strip("_")
 
     def __repr__(self) -> str:
         return f"Array({np.array2string(self.data, precision=4, threshold=20)}, shape={self.shape})"
@@ -63,48 +89,65 @@ class Array:
     # ------------------------------------------------------------------------------------------------ elementwise
 
     def __add__(self, other: Array | ArrayLike) -> Array:
-        a, b = _broadcast("add", self, other)
-        return Array(
-            a.data + b.data,
-            (a, b),
-            (lambda g: unbroadcast(g, a.shape), lambda g: unbroadcast(g, b.shape)),
-        )
+        a, b, x, y = _operands(self, other)
+        z = broadcast(np.add, x, y)
+        return Array.made(z, (a, lambda g: unbroadcast(g, x.shape)), (b, lambda g: unbroadcast(g, y.shape)))
+
+    def __sub__(self, other: Array | ArrayLike) -> Array:
+        a, b, x, y = _operands(self, other)
+        z = broadcast(np.subtract, x, y)
+        return Array.made(z, (a, lambda g: unbroadcast(g, x.shape)), (b, lambda g: unbroadcast(-g, y.shape)))
 
     def __mul__(self, other: Array | ArrayLike) -> Array:
-        a, b = _broadcast("multiply", self, other)
-        return Array(
-            a.data * b.data,
-            (a, b),
-            (lambda g: unbroadcast(g * b.data, a.shape), lambda g: unbroadcast(g * a.data, b.shape)),
+        a, b, x, y = _operands(self, other)
+        z = broadcast(np.multiply, x, y)
+        return Array.made(z, (a, lambda g: unbroadcast(g * y, x.shape)), (b, lambda g: unbroadcast(g * x, y.shape)))
+
+    def __truediv__(self, other: Array | ArrayLike) -> Array:
+        a, b, x, y = _operands(self, other)
+        if not y.all():
+            raise ZeroDivisionError(f"division by 0: of {y.size} numbers below the line {y.size - np.count_nonzero(y)}")
+        z = broadcast(np.divide, x, y)
+        return Array.made(
+            z, (a, lambda g: unbroadcast(g / y, x.shape)), (b, lambda g: unbroadcast(-g * z / y, y.shape))
         )
 
     def __pow__(self, power: float) -> Array:
-        return Array(self.data**power, (self,), (lambda g: g * power * self.data ** (power - 1),))
+        if isinstance(power, Array):
+            raise TypeError("the power must be a plain number; for x**y with an Array y write (x.log() * y).exp()")
+        x = self.data
+        if power != int(power) and (x < 0).any():
+            raise ValueError(f"a number below 0 has no real power {power}; the smallest is {x.min()}")
+        if power < 0 and not x.all():
+            raise ZeroDivisionError(f"0 has no power {power}")
+        return Array.made(x**power, (self, lambda g: g * (power * x ** (power - 1)) if power else np.zeros_like(x)))
+
+    def __neg__(self) -> Array:
+        return Array.made(-self.data, (self, lambda g: -g))
 
     def exp(self) -> Array:
         y = np.exp(self.data)
-        return Array(y, (self,), (lambda g: g * y,))
+        return Array.made(y, (self, lambda g: g * y))
 
     def log(self) -> Array:
-        if not (self.data > 0).all():
-            raise ValueError(f"log needs numbers above 0, the smallest is {self.data.min()}")
-        return Array(np.log(self.data), (self,), (lambda g: g / self.data,))
+        x = self.data
+        if (x <= 0).any():
+            raise ValueError(f"log needs numbers above 0, the smallest is {x.min()}")
+        return Array.made(np.log(x), (self, lambda g: g / x))
 
     def tanh(self) -> Array:
         y = np.tanh(self.data)
-        return Array(y, (self,), (lambda g: g * (1 - y * y),))
+        return Array.made(y, (self, lambda g: g * (1 - y * y)))
+
+    def sigmoid(self) -> Array:
+        """1 / (1 + e^-x), written so that no exponential overflows."""
+        y = 0.5 * (np.tanh(0.5 * self.data) + 1)
+        return Array.made(y, (self, lambda g: g * y * (1 - y)))
 
     def relu(self) -> Array:
-        return Array(np.maximum(self.data, 0.0), (self,), (lambda g: g * (self.data > 0),))
-
-    def __neg__(self) -> Array:
-        return self * -1.0
-
-    def __sub__(self, other: Array | ArrayLike) -> Array:
-        return self + -_array(other)
-
-    def __truediv__(self, other: Array | ArrayLike) -> Array:
-        return self * _array(other) ** -1.0
+        """max(0, x); the derivative at 0 is taken to be 0, as torch takes it."""
+        x = self.data
+        return Array.made(np.maximum(x, 0.0), (self, lambda g: g * (x > 0)))
 
     def __radd__(self, other: ArrayLike) -> Array:
         return self + other
@@ -116,65 +159,66 @@ class Array:
         return -self + other
 
     def __rtruediv__(self, other: ArrayLike) -> Array:
-        return _array(other) / self
+        return self**-1 * other
 
     # ------------------------------------------------------------------------------------ sums, shapes, products
 
     def sum(self, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Array:
+        shape = self.shape
+
         def pull(g: Numbers) -> Numbers:
             if axis is not None and not keepdims:
                 g = np.expand_dims(g, axis)
-            return np.broadcast_to(g, self.shape).copy()
+            return np.broadcast_to(g, shape).copy()
 
-        return Array(self.data.sum(axis=axis, keepdims=keepdims), (self,), (pull,))
+        return Array.made(self.data.sum(axis=axis, keepdims=keepdims), (self, pull))
 
     def mean(self, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Array:
+        if not self.data.size:
+            raise ValueError(f"an array of shape {self.shape} is empty and has no mean")
         total = self.sum(axis, keepdims=keepdims)
         return total * (total.data.size / self.data.size)
 
-    def reshape(self, *shape: int) -> Array:
-        return Array(self.data.reshape(shape), (self,), (lambda g: g.reshape(self.shape),))
+    def reshape(self, *shape: int | tuple[int, ...]) -> Array:
+        old = self.shape
+        return Array.made(self.data.reshape(*shape), (self, lambda g: g.reshape(old)))
 
     def transpose(self, *axes: int) -> Array:
         """Permute the axes; without arguments swap the last two."""
-        order = axes or (*range(self.data.ndim - 2), self.data.ndim - 1, self.data.ndim - 2)
-        back = tuple(int(i) for i in np.argsort(order))
-        return Array(self.data.transpose(order), (self,), (lambda g: g.transpose(back),))
+        n = self.data.ndim
+        if not axes and n < 2:
+            raise ValueError(f"transpose swaps the last two axes, and an array of shape {self.shape} has not two")
+        order = axes or (*range(n - 2), n - 1, n - 2)
+        y = self.data.transpose(order)
+        back = np.argsort([i % n for i in order])
+        return Array.made(y, (self, lambda g: g.transpose(back)))
 
     def __getitem__(self, index: Any) -> Array:
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, Array) for part in parts):
+            raise TypeError("an index is made of integers, slices or NumPy arrays of these, not of an Array of floats")
+        once = all(part is None or isinstance(part, int | slice | EllipsisType) for part in parts)
+        shape = self.shape
+        if not once:  # the caller may write to an array of indices before backward
+            index = tuple(np.array(part) if isinstance(part, list | np.ndarray) else part for part in parts)
+
         def pull(g: Numbers) -> Numbers:
-            out = np.zeros_like(self.data)
-            np.add.at(out, index, g)  # an element taken twice gets both gradients
+            out = np.zeros(shape)
+            if once:
+                out[index] = g
+            else:
+                np.add.at(out, index, g)  # an element taken twice gets both gradients
             return out
 
-        return Array(self.data[index], (self,), (pull,))
+        return Array.made(self.data[index], (self, pull))
 
     def __matmul__(self, other: Array | ArrayLike) -> Array:
-        """Matrix product with NumPy's rules: vectors, matrices and stacks of matrices.
+        a, b, x, y = _operands(self, other)
+        return _matmul(a, b, x, y)
 
-        For Y = A B: dA = dY B^T and dB = A^T dY, each summed over broadcast axes.
-        """
-        a, b = self, _array(other)
-        try:
-            y = a.data @ b.data
-        except ValueError:
-            raise ValueError(f"cannot multiply shapes {a.shape} and {b.shape}: inner sizes must agree") from None
-        # Vectors as matrices of one row or one column, so that one formula serves.
-        row, column = a.data.ndim == 1, b.data.ndim == 1
-        am = a.data[None, :] if row else a.data
-        bm = b.data[:, None] if column else b.data
-
-        def widen(g: Numbers) -> Numbers:
-            g = np.expand_dims(g, -1) if column else g
-            return np.expand_dims(g, -2) if row else g
-
-        def pull_a(g: Numbers) -> Numbers:
-            return unbroadcast(widen(g) @ np.swapaxes(bm, -1, -2), am.shape).reshape(a.shape)
-
-        def pull_b(g: Numbers) -> Numbers:
-            return unbroadcast(np.swapaxes(am, -1, -2) @ widen(g), bm.shape).reshape(b.shape)
-
-        return Array(y, (a, b), (pull_a, pull_b))
+    def __rmatmul__(self, other: ArrayLike) -> Array:
+        b, a, y, x = _operands(self, other)
+        return _matmul(a, b, x, y)
 
     # --------------------------------------------------------------------------------------------------- backward
 
@@ -182,8 +226,13 @@ class Array:
         """Set ``grad`` of all this depends on, from ``seed``, the gradient of this array (1 for a single number).
 
         Sources (arrays made from no other) add to the gradient of earlier calls; set ``grad = None`` between steps.
+        Others hold the gradient of the last call.
 
-        Raises: ValueError: the array has more than one element and no ``seed``, or the seed has another shape.
+        Raises:
+            ValueError: the array has more than one element and no ``seed``, or the seed or a pullback's answer has
+                another shape.
+            FloatingPointError: the result or a gradient is NaN or infinite; says which operation made it so first. No
+                source's gradient has been changed then.
         """
         if seed is None:
             if self.data.size != 1:
@@ -191,31 +240,82 @@ class Array:
                     f"backward starts from a single number; this has shape {self.shape}: reduce it or pass a seed"
                 )
             seed = np.ones(self.shape)
-        start = np.asarray(seed, dtype=np.float64)
+        start = numbers(seed)
         if start.shape != self.shape:
             raise ValueError(f"the seed has shape {start.shape}, the array {self.shape}; they must be the same")
-        grads: dict[int, Numbers] = {id(self): start}
-        for node in reversed(topological(self)):
-            g = grads.pop(id(node), None)
-            if g is None:
-                continue
-            node.grad = g if node.parents or node.grad is None else node.grad + g
-            for parent, pull in zip(node.parents, node.pullbacks, strict=True):
-                share = pull(g)
-                known = grads.get(id(parent))
-                grads[id(parent)] = share if known is None else known + share
+        order = topological(self)
+        check_result(order)
+        found = gradients(order, start)
+        for _, g in found:
+            check_gradient(g, order)
+        for source, g in found:  # two sources may share one gradient here: each gets its own
+            source.grad = np.array(g) if source.grad is None else source.grad + g
 
 
-def _array(x: Array | ArrayLike) -> Array:
+def gradients(order: Sequence[Array], start: Numbers, ends: Collection[int] = ()) -> list[tuple[Array, Numbers]]:
+    """The walk itself: from the last of ``order``, whose gradient is ``start``, back to the sources.
+
+    Returns the gradients of sources, and of nodes whose ``id`` is in ``ends``; sets ``grad`` of those in between.
+    """
+    grads: dict[int, Numbers] = {id(order[-1]): start}
+    found: list[tuple[Array, Numbers]] = []
+    for node in reversed(order):
+        g = grads.pop(id(node))
+        if not node.parents or id(node) in ends:
+            found.append((node, g))
+            continue
+        node.grad = g
+        for parent, pull in zip(node.parents, node.pullbacks, strict=True):
+            share = pull(g)
+            if share.shape != parent.shape:
+                raise ValueError(
+                    f"the pullback of {node.made_by} gives a gradient of shape {share.shape} to an array of shape "
+                    f"{parent.shape}: was it broadcast?"
+                )
+            known = grads.get(id(parent))
+            grads[id(parent)] = share if known is None else known + share
+    return found
+
+
+def as_array(x: Array | ArrayLike) -> Array:
+    """``x`` itself, or a source of its numbers."""
     return x if isinstance(x, Array) else Array(x)
 
 
-def _broadcast(what: str, a: Array | ArrayLike, b: Array | ArrayLike) -> tuple[Array, Array]:
-    a, b = _array(a), _array(b)
+def _operands(a: Array, b: Array | ArrayLike) -> tuple[Array, Array | Numbers, Numbers, Numbers]:
+    """Both operands, and the numbers of both as they are now."""
+    if isinstance(b, Array):
+        return a, b, a.data, b.data
+    y = numbers(b)
+    return a, y, a.data, y
+
+
+def _matmul(a: Array | Numbers, b: Array | Numbers, x: Numbers, y: Numbers) -> Array:
+    """Matrix product with NumPy's rules: vectors, matrices and stacks of matrices.
+
+    For Z = X Y: dX = dZ Y^T and dY = X^T dZ, each summed over broadcast axes.
+    """
+    if not (x.ndim and y.ndim):
+        raise ValueError(f"cannot multiply shapes {x.shape} and {y.shape} as matrices: a number is multiplied with *")
     try:
-        np.broadcast_shapes(a.shape, b.shape)
+        z = x @ y
     except ValueError:
         raise ValueError(
-            f"cannot {what} shapes {a.shape} and {b.shape}: sizes must be equal or 1, from the right"
+            f"cannot multiply shapes {x.shape} and {y.shape}: inner sizes must agree, others be equal or 1"
         ) from None
-    return a, b
+    # Vectors as matrices of one row or one column, so that one formula serves.
+    row, column = x.ndim == 1, y.ndim == 1
+    rows = x[None, :] if row else x
+    columns = y[:, None] if column else y
+
+    def widen(g: Numbers) -> Numbers:
+        g = np.expand_dims(g, -1) if column else g
+        return np.expand_dims(g, -2) if row else g
+
+    def pull_a(g: Numbers) -> Numbers:
+        return unbroadcast(widen(g) @ np.swapaxes(columns, -1, -2), rows.shape).reshape(x.shape)
+
+    def pull_b(g: Numbers) -> Numbers:
+        return unbroadcast(np.swapaxes(rows, -1, -2) @ widen(g), columns.shape).reshape(y.shape)
+
+    return Array.made(z, (a, pull_a), (b, pull_b))

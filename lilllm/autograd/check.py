@@ -6,22 +6,27 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lilllm.autograd.array import Array, Numbers
+from lilllm.autograd.array import Array
+from lilllm.autograd.numbers import Numbers
 
 
 def numeric_gradient(f: Callable[[Numbers], float], x: Numbers, *, h: float = 1e-5) -> Numbers:
     """Central differences ``(f(x + h e_i) - f(x - h e_i)) / 2h`` for each element.
 
     The error is O(h^2) from the formula and O(eps / h) from rounding; in float64 the sum is least near h = 1e-5.
+
+    Raises: ValueError: h is not above 0.
     """
+    if not h > 0:
+        raise ValueError(f"h must be above 0, got {h}")
     x = np.array(x, dtype=np.float64)
     grad = np.zeros_like(x)
     for i in np.ndindex(*x.shape):
         keep = x[i]
         x[i] = keep + h
-        up = f(x)
+        up = float(f(x))
         x[i] = keep - h
-        down = f(x)
+        down = float(f(x))
         x[i] = keep
         grad[i] = (up - down) / (2 * h)
     return grad
@@ -32,6 +37,10 @@ def gradient_error(f: Callable[..., Array], *inputs: Numbers, h: float = 1e-5) -
 
     ``|a - n| / max(1e-8, |a| + |n|)`` by the largest element of each input. Below 1e-7 a gradient is right; above
     1e-3 it is wrong; between, look for a kink (relu at 0) or too large an h.
+
+    Raises:
+        ValueError: ``f`` returns more than one number.
+        FloatingPointError: a NaN or an infinity on either side.
     """
     arrays = [Array(x) for x in inputs]
     f(*arrays).backward()
@@ -42,6 +51,10 @@ def gradient_error(f: Callable[..., Array], *inputs: Numbers, h: float = 1e-5) -
             return f(*(Array(x) if j == i else Array(a.data) for j, a in enumerate(arrays))).data.item()
 
         numeric = numeric_gradient(at, array.data, h=h)
+        if not np.isfinite(numeric).all():
+            raise FloatingPointError(f"within {h} of input {i} the function is not finite: no gradient to compare with")
+        if not numeric.size:
+            continue
         analytic = array.grad if array.grad is not None else np.zeros_like(numeric)
         scale = max(1e-8, np.abs(analytic).max() + np.abs(numeric).max())
         worst = max(worst, float(np.abs(analytic - numeric).max() / scale))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, TypeVar
 
 
@@ -14,10 +14,11 @@ class Node(Protocol):
 N = TypeVar("N", bound=Node)
 
 
-def topological(root: N) -> list[N]:
+def topological(root: N, ends: Collection[int] = ()) -> list[N]:
     """Every node that ``root`` depends on and ``root`` last, each after its parents; depth first, without recursion.
 
     A graph from a loop of ten thousand steps is ten thousand deep: a recursive walk would overflow Python's stack.
+    The walk does not go on behind nodes whose ``id`` is in ``ends``.
     """
     order: list[N] = []
     seen: set[int] = set()
@@ -29,5 +30,6 @@ def topological(root: N) -> list[N]:
         elif id(node) not in seen:
             seen.add(id(node))
             stack.append((node, True))
-            stack.extend((parent, False) for parent in reversed(node.parents))  # type: ignore[misc]
+            if id(node) not in ends:
+                stack.extend((parent, False) for parent in reversed(node.parents))  # type: ignore[misc]
     return order

@@ -178,7 +178,7 @@ def test_training_gives_the_same_loss_curve() -> None:
             w.grad = None
         loss.backward()
         for w in ours:
-            w.data -= 0.5 * w.grad
+            w.data = w.data - 0.5 * w.grad
         hidden = torch.tanh(torch.tensor(x) @ theirs[0] + theirs[1])
         other = torch.nn.functional.cross_entropy(hidden @ theirs[2] + theirs[3], torch.tensor(labels))
         for t in theirs:
