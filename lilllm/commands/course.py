@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lilllm.commands.group import Group
+from lilllm.commands.museum import museum
 
 if TYPE_CHECKING:
     from lilllm.course.workspace import Workspace
@@ -63,6 +64,9 @@ def _in_folder(function: Callable[..., None]) -> Callable[..., None]:
 @click.group(name="course", cls=Group)
 def command() -> None:
     """Start the course, see how far you are, reset or update your copy."""
+
+
+command.add_command(museum)
 
 
 @command.command()

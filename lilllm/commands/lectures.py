@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from lilllm.course.clone import NotACloneError, find_clone
 from lilllm.lectures.files import Lecture, find_lectures
 from lilllm.lectures.header import HeaderError, read_header
 from lilllm.lectures.measured import Measured, read_measured, write_measured
+
+if TYPE_CHECKING:
+    from lilllm.course.museum import Case
 
 
 def _chosen(numbers: tuple[str, ...]) -> tuple[Path, list[Lecture]]:
@@ -55,6 +59,8 @@ def command() -> None:
 def build(numbers: tuple[str, ...], jobs: int | None, everything: bool) -> None:
     """Run lectures that changed; write their notebooks and traces, each pair from one run.
 
+    The museum's cases of these lectures are recorded too.
+
     A lecture that fails keeps its old notebook and trace, stops no other, and makes the exit code 1.
     """
     _need_lab()
@@ -70,7 +76,10 @@ def build(numbers: tuple[str, ...], jobs: int | None, everything: bool) -> None:
         if why or everything:
             click.echo(f"{lecture.name}: {why or 'asked for'}")
             due.append(lecture)
+    failed = _record_cases(root, lectures, everything)
     if not due:
+        if failed:
+            sys.exit(1)
         click.echo(
             f"nothing to build: {len(lectures)} lecture{'s' * (len(lectures) != 1)} up to date (--all builds anyway)"
         )
@@ -87,10 +96,36 @@ def build(numbers: tuple[str, ...], jobs: int | None, everything: bool) -> None:
 
     began = time.monotonic()
     built = build_all(due, jobs=jobs, report=report)
-    failed = sum(one.measured is None for one in built)
-    click.echo(f"{len(built) - failed} built, {failed} failed in {time.monotonic() - began:.0f} s")
-    if failed:
+    lost = sum(one.measured is None for one in built)
+    click.echo(f"{len(built) - lost} built, {lost} failed in {time.monotonic() - began:.0f} s")
+    if lost or failed:
         sys.exit(1)
+
+
+def _cases(root: Path, lectures: list[Lecture]) -> list[Case]:
+    from lilllm.course.museum import CaseError, cases
+
+    try:
+        return [case for case in cases(root) if case.lecture in {lecture.number for lecture in lectures}]
+    except CaseError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _record_cases(root: Path, lectures: list[Lecture], everything: bool) -> bool:
+    """Record the museum's cases of ``lectures`` where they changed; whether one failed."""
+    from lilllm.lectures.broken import record_case, why_record
+
+    failed = False
+    for case in _cases(root, lectures):
+        why = why_record(case) or ("asked for" if everything else "")
+        if why:
+            click.echo(f"museum, {case.name}: {why}")
+            try:
+                record_case(case)
+            except (ValueError, OSError) as error:
+                click.echo(f"museum, {case.name}: {error} (its old traces are kept)", err=True)
+                failed = True
+    return failed
 
 
 @command.command()
@@ -130,17 +165,19 @@ def check(numbers: tuple[str, ...], twice: bool) -> None:
     differently.
     """
     _need_lab()
+    from lilllm.lectures.broken import check_broken, check_case
     from lilllm.lectures.check import check_folder, check_lecture
     from lilllm.lectures.twice import check_twice
 
     root, lectures = _chosen(numbers)
     measured = _measured(root)
-    found = [] if numbers else check_folder(root)
+    found = [] if numbers else check_folder(root) + check_broken(root)
     for lecture in lectures:
         problems = check_lecture(lecture, measured.get(lecture.name))
         if twice and not problems:
             problems = check_twice(lecture)
         found += [f"lectures/{lecture.source.name}: {problem}" for problem in problems]
+    found += [f"lectures/broken/{case.name}.py: {one}" for case in _cases(root, lectures) for one in check_case(case)]
     for problem in found:
         click.echo(problem, err=True)
     click.echo(

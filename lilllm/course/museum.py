@@ -73,7 +73,7 @@ class Case:
         """What the fix changes, as a unified diff of the code below the docstrings."""
         before, after = (_code(self.source(fixed=fixed).read_text(encoding="utf-8")) for fixed in (False, True))
         lines = difflib.unified_diff(before, after, "broken", "fixed", n=2, lineterm="")
-        return "\n".join(lines)
+        return "\n".join(lines).rstrip()
 
     def run(self, *, fixed: bool = False) -> Run:
         """Run the program here; it prints into the answer, and torch's own random state stays as it was."""

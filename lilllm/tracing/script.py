@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +50,8 @@ def record_script(
     budgets: Budgets | None = None,
     timeout: float | None = None,
     measure: Kind = "",
+    env: Mapping[str, str] | None = None,
+    unheard: bool = False,
 ) -> int:
     """Run ``source`` and write its trace; the exit code of the program.
 
@@ -57,6 +59,8 @@ def record_script(
         name: what the trace calls the file: relative, with slashes; by default the file's own name.
         timeout: seconds, after which the program is interrupted as by Ctrl-C, and ended if that does not help.
         measure: instead of a trace, write what ``measure`` wants to know; the program then runs unheard and unfed.
+        env: variables over those of this process.
+        unheard: what the program prints is in the trace only, and it reads no input.
     Raises:
         OSError: the source cannot be read, or there is nowhere to write the trace.
         ValueError: the source is larger than the budget, or is not UTF-8.
@@ -72,10 +76,10 @@ def record_script(
         args=list(args), budgets=budgets, timeout=timeout, measure=measure,
         started=time.time(),
     )  # fmt: skip
-    environment = os.environ | {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")}
+    environment = {"PYTHONHASHSEED": "0", **os.environ, **(env or {})}
     command = [sys.executable, "-m", "lilllm.tracing.script", msgspec.json.encode(config).decode()]
-    unheard = subprocess.DEVNULL if measure else None
-    child = subprocess.Popen(command, env=environment, stdin=unheard, stdout=unheard, stderr=unheard)
+    stream = subprocess.DEVNULL if measure or unheard else None
+    child = subprocess.Popen(command, env=environment, stdin=stream, stdout=stream, stderr=stream)
     try:
         return child.wait(timeout)
     except subprocess.TimeoutExpired:
