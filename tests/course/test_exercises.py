@@ -209,3 +209,60 @@ def accumulate_over_the_number_of_parts(parts, sizes):
 )
 def test_a_mistake_with_an_optimizer_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
     assert words in check(f"optimizers.{name}", function).verdict.message
+
+
+def broadcast_by_numpy_without_refusal(a, b):
+    a, b = [1] * (len(b) - len(a)) + list(a), [1] * (len(a) - len(b)) + list(b)
+    return tuple(int(size) for size in np.maximum(a, b))
+
+
+def broadcast_with_zip(a, b):
+    out = ()
+    for x, y in zip(a[::-1], b[::-1], strict=False):
+        if x != y and x != 1 and y != 1:
+            return None
+        out = (y if x == 1 else x, *out)
+    return out
+
+
+def strides_of_numpy(shape):
+    return np.zeros(shape, dtype=np.float32).strides
+
+
+def pick_by_indexing(logits, targets):
+    return logits[:, :, targets]
+
+
+def pick_by_cross_entropy(logits, targets):
+    return torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+
+
+def bfloat16_by_dropping(bits):
+    return int(f"{bits:032b}"[:16], 2)
+
+
+def bfloat16_by_carry(bits):
+    last = (bits & 0x10000) >> 16
+    return ((bits + 32767 + last) // 65536) % 65536
+
+
+def intensity_of_reads(m, k, n, bytes_each):
+    read = bytes_each * k * (m + n)
+    return (m * n * k + m * n * k) / read
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words"),
+    [
+        ("broadcast", broadcast_by_numpy_without_refusal, "2 and 3 do not broadcast, only 1 gives way"),
+        ("broadcast", broadcast_with_zip, "The sizes that only the longer shape has are lost"),
+        ("strides", strides_of_numpy, "You count bytes, as NumPy's"),
+        ("pick", pick_by_indexing, "takes all the targets at every place"),
+        ("pick", pick_by_cross_entropy, "This is the loss"),
+        ("bfloat16", bfloat16_by_dropping, "You cut the lower half off"),
+        ("bfloat16", bfloat16_by_carry, "a NaN becomes infinity, or overflows to a zero"),
+        ("intensity", intensity_of_reads, "You count what is read"),
+    ],
+)
+def test_a_mistake_with_shapes_and_bits_is_known_however_it_is_written(name, function, words) -> None:
+    assert words in check(f"tensors.{name}", function).verdict.message

@@ -1,0 +1,1 @@
+"""The exercises on tensors, in their order: broadcast, strides, pick, bfloat16, intensity."""
