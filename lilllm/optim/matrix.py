@@ -131,6 +131,8 @@ class Muon(Rule):
 
     Only for matrices inside the network: embeddings, heads, gains and biases go to AdamW.
 
+    ``ns_dtype``: of the orthogonalisation; bfloat16 is what GPUs are fast in, and rounds otherwise on each processor.
+
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Bernstein & Newhouse 2024,
     arXiv:2409.20325. Scale by "match_rms_adamw" (0.2 sqrt(max(rows, columns))): Liu et al. 2025, arXiv:2502.16982.
     """
@@ -144,6 +146,7 @@ class Muon(Rule):
         nesterov: bool = True,
         weight_decay: float = 0.1,
         ns_steps: int = 5,
+        ns_dtype: torch.dtype = torch.bfloat16,
         match_rms_adamw: bool = False,
     ) -> None:
         super().__init__(
@@ -153,6 +156,7 @@ class Muon(Rule):
             nesterov=nesterov,
             weight_decay=weight_decay,
             ns_steps=ns_steps,
+            ns_dtype=ns_dtype,
             match_rms_adamw=match_rms_adamw,
         )
         for group in self.param_groups:
@@ -165,19 +169,20 @@ class Muon(Rule):
             state["momentum_buffer"] = torch.zeros_like(p)
         momentum, (rows, columns) = group["momentum"], p.shape
         average = state["momentum_buffer"].lerp_(grad, 1 - momentum)
-        step = newton_schulz(grad.lerp(average, momentum) if group["nesterov"] else average, steps=group["ns_steps"])
+        look = grad.lerp(average, momentum) if group["nesterov"] else average
+        step = newton_schulz(look, steps=group["ns_steps"], dtype=group["ns_dtype"])
         scale = 0.2 * max(rows, columns) ** 0.5 if group["match_rms_adamw"] else max(1.0, rows / columns) ** 0.5
         p.mul_(1 - group["lr"] * group["weight_decay"])
         p.add_(step, alpha=-group["lr"] * scale)
 
 
-def newton_schulz(g: Tensor, *, steps: int = 5, eps: float = 1e-7) -> Tensor:
-    """A matrix with the singular vectors of ``g`` and singular values near 1 (between about 0.7 and 1.2), in bfloat16.
+def newton_schulz(g: Tensor, *, steps: int = 5, eps: float = 1e-7, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """A matrix with the singular vectors of ``g`` and singular values near 1 (between about 0.7 and 1.2), in ``dtype``.
 
     Each step applies the odd polynomial 3.4445 s - 4.7750 s^3 + 2.0315 s^5 to every singular value s, by matrix
     products alone.
     """
-    x = g.bfloat16()
+    x = g.to(dtype)
     if tall := g.shape[0] > g.shape[1]:
         x = x.T
     x = x / x.norm().clamp(min=eps)
