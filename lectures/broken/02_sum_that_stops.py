@@ -2,7 +2,7 @@
 
 Symptom: a model is evaluated, nothing is trained. The mean loss over the batches so far is about right at first, then
     it falls and falls: the more data, the better the model looks.
-Look: `totals` holds the sum after every hundred batches, `means` the sum by the number of batches. Which one goes wrong?
+Look: `totals` holds the sum after every hundred batches, `means` the sum by the number of batches. Which goes wrong?
 Cause: `total` is a bfloat16, as the losses are. It has 8 bits of precision: from 256 on its neighbours are 2 apart,
     from 512 on 4 apart. A loss of less than half that distance is rounded away, so the sum stops, while the number
     of batches goes on.
