@@ -92,7 +92,7 @@ def build(numbers: tuple[str, ...], jobs: int | None, everything: bool) -> None:
             write_measured(
                 root / "lectures", {one.name: one.measured}, keep={lecture.name for lecture in find_lectures(root)}
             )
-            click.echo(f"{one.name}: {one.measured.seconds:g} s, {one.measured.peak_mb} MB")
+            click.echo(f"{one.name}: {one.measured}")
 
     began = time.monotonic()
     built = build_all(due, jobs=jobs, report=report)
@@ -199,8 +199,5 @@ def list_lectures() -> None:
             click.echo(f"{lecture.number}  {lecture.name}: header: {error}")
             continue
         one = measured.get(lecture.name)
-        figures = f"{one.seconds:g} s, {one.peak_mb} MB" if one else "not built"
         click.echo(f"{lecture.number}  {header.title}")
-        click.echo(
-            f"    {header.minutes} min to read, budget {header.seconds:g} s, {header.memory_gb:g} GB; built: {figures}"
-        )
+        click.echo(f"    {header.minutes} min to read, budget {header.budget}; built: {one or 'not yet'}")

@@ -34,6 +34,10 @@ class Built:
     error: str = ""
 
 
+class CountError(RuntimeError):
+    """The run that counts torch's operations did not come to its end."""
+
+
 def environment(ipython: Path, *, hash_seed: str = "0", threads: int = 1) -> dict[str, str]:
     """The variables of a lecture's kernel: one thread, no network of its own, and nobody's IPython start-up files.
 
@@ -58,15 +62,18 @@ def build_lecture(
     into: Lecture | None = None,
     on_cell: Callable[[], None] | None = None,
     variables: dict[str, str] | None = None,
+    count: bool = True,
 ) -> Built:
-    """Run the lecture in a kernel; replace its notebook and trace if every cell ran.
+    """Run the lecture in a kernel; replace its notebook and trace if every cell ran. Then count what torch does in it.
 
     Args:
         into: where to write, by default beside the source; the second build of a check writes elsewhere.
-        on_cell: called after each code cell.
+        on_cell: called after each code cell of both runs.
         variables: of the kernel, over those of ``environment``.
+        count: whether to count torch's operations, which takes a second run.
     """
     from lilllm.tracing.drive import run_notebook
+    from lilllm.tracing.reader import load
 
     into = into or lecture
     try:
@@ -79,13 +86,14 @@ def build_lecture(
     )  # beside the targets: a rename does not cross disks
     try:
         trace = folder / lecture.trace.name
+        env = environment(folder / "ipython") | (variables or {})
         executed = run_notebook(
             lecture.source,
             trace,
             title=title,
             name=f"lectures/{lecture.source.name}",
             timeout=TIMEOUT,
-            env=environment(folder / "ipython") | (variables or {}),
+            env=env,
             cwd=lecture.source.parent,
             on_cell=(lambda *_: on_cell()) if on_cell else None,
         )
@@ -93,13 +101,46 @@ def build_lecture(
             return Built(lecture.name, error=where_it_failed(lecture, executed.notebook) or executed.error)
         notebook = normalise(executed.notebook)
         put_stamp(notebook, make_stamp(lecture, notebook, trace))
+        flops, moved = 0, 0
+        if count:
+            if "torch" in load(trace).head.packages:
+                flops, moved = count_operations(lecture, folder, env, on_cell)
+            elif on_cell:
+                for _ in (cell for cell in notebook.cells if cell.cell_type == "code"):
+                    on_cell()  # nothing to count: this half is done
         # The trace first: without the second write the old notebook's stamp does not fit, and it is built again.
         write_atomically(into.trace, trace.read_bytes())
         write_atomically(into.notebook, dump(notebook))
+    except CountError as error:
+        return Built(lecture.name, error=str(error))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     peak = round((executed.peak_bytes or 0) / 1e6)
-    return Built(lecture.name, Measured(round(executed.seconds, 1), peak, this_machine()))
+    return Built(lecture.name, Measured(round(executed.seconds, 1), peak, this_machine(), flops, moved))
+
+
+def count_operations(
+    lecture: Lecture, folder: Path, env: dict[str, str], on_cell: Callable[[], None] | None
+) -> tuple[int, int]:
+    """FLOPs and bytes moved by torch's operations in the lecture, which is run once more for it.
+
+    Raises:
+        CountError: this run did not come to its end.
+    """
+    import msgspec
+
+    from lilllm.tracing.drive import run_notebook
+    from lilllm.tracing.measure import Measured as Counted
+
+    into = folder / "operations.json"
+    executed = run_notebook(
+        lecture.source, into, name=f"lectures/{lecture.source.name}", timeout=TIMEOUT, env=env, measure="operations",
+        cwd=lecture.source.parent, on_cell=(lambda *_: on_cell()) if on_cell else None,
+    )  # fmt: skip
+    if executed.error is not None:
+        raise CountError(f"it ran, but not when its operations were counted: {executed.error}")
+    lines = msgspec.json.decode(into.read_bytes(), type=Counted).lines
+    return sum(line.flops for line in lines), sum(line.bytes for line in lines)
 
 
 def where_it_failed(lecture: Lecture, notebook: nbformat.NotebookNode) -> str:

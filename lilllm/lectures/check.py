@@ -128,10 +128,9 @@ def _budget(header: Header, measured: Measured | None) -> Iterator[str]:
     if measured is None:
         yield f"measured.json has no figures of it; run `lilllm lectures build {header.name[:2]}`"
         return
-    if measured.seconds > header.seconds:
-        yield f"it took {measured.seconds:g} s ({measured.machine}); its budget is {header.seconds:g} s"
-    if measured.peak_mb > header.memory_gb * 1000:
-        yield f"it took {measured.peak_mb / 1000:.2f} GB; its budget is {header.memory_gb:g} GB"
+    figures = {"seconds": measured.seconds, "memory": measured.peak_mb * 1e6}
+    for problem in header.budget.exceeded(**figures, flops=measured.flops, moved=measured.moved):
+        yield f"{problem} ({measured.machine})"
 
 
 def check_folder(root: Path) -> list[str]:

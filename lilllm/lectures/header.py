@@ -8,7 +8,7 @@
     # - **You will build:** ...
     # - **You need:** ...
     # - **Minutes to read:** 60
-    # - **Budget:** 60 s, 2 GB
+    # - **Budget:** 60 s, 2 GB, 5 GFLOP, 20 GB moved
 
 Read in order: Header (the facts), read_header (of a file), parse_header (of the cell's text).
 Leaves out: the lecture's code; neither torch nor jupytext is imported, so lists are quick.
@@ -20,8 +20,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lilllm.course.budget import Budget
+from lilllm.course.budget import parse as parse_budget
+
 NAME = re.compile(r"(\d\d)_[a-z0-9_]+")
-MOST_SECONDS, MOST_GB = 60.0, 2.0  # what a learner's laptop has: COURSE.md's budget of every lecture
 FIELDS = ("You will build", "You need", "Minutes to read", "Budget")
 _JUPYTEXT = {
     "comment_magics: false": "without it a comment such as `# ls` becomes a command",
@@ -36,7 +38,7 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """A lecture's own words: ``seconds`` and ``memory_gb`` are its budget, not a measurement."""
+    """A lecture's own words; ``budget`` is no measurement."""
 
     number: int
     name: str  # 01_tokenization
@@ -45,8 +47,7 @@ class Header:
     build: str
     need: str
     minutes: int
-    seconds: float
-    memory_gb: float
+    budget: Budget
 
 
 def read_header(path: Path) -> Header:
@@ -82,8 +83,8 @@ def parse_header(markdown: str, name: str) -> Header:
         HeaderError: something is missing or cannot be read.
 
     >>> text = "# 01 Words\\n\\nAbout words.\\n\\n- **You will build:** a list\\n- **You need:** Python\\n"
-    >>> parse_header(text + "- **Minutes to read:** 5\\n- **Budget:** 20 s, 500 MB\\n", "01_words").memory_gb
-    0.5
+    >>> parse_header(text + "- **Minutes to read:** 5\\n- **Budget:** 20 s, 500 MB\\n", "01_words").budget.seconds
+    20.0
     """
     problems = []
     number = int(name[:2]) if name[:2].isdigit() else 0
@@ -106,27 +107,23 @@ def parse_header(markdown: str, name: str) -> Header:
 
     values = {field: _find(markdown, field) for field in FIELDS}
     problems += [f"the line *{field}* is missing or empty" for field, value in values.items() if not value]
-    minutes, seconds, memory = 0, 0.0, 0.0
+    minutes, budget = 0, None
     if values["Minutes to read"]:
         if digits := re.fullmatch(r"(\d+)(?: min(?:utes)?)?\.?", values["Minutes to read"]):
             minutes = int(digits.group(1))
         if not minutes:
             problems.append(f"*Minutes to read* is {values['Minutes to read']!r}, not a whole number such as 45")
     if values["Budget"]:
-        budget = re.fullmatch(r"(\d+(?:\.\d+)?) ?s, ?(\d+(?:\.\d+)?) ?(GB|MB)\.?", values["Budget"])
-        if budget is None:
-            problems.append(f"*Budget* is {values['Budget']!r}, not of the form `60 s, 2 GB`")
-        else:
-            seconds, memory = float(budget.group(1)), float(budget.group(2)) / (1000 if budget.group(3) == "MB" else 1)
-            if not 0 < seconds <= MOST_SECONDS or not 0 < memory <= MOST_GB:
-                problems.append(
-                    f"*Budget* is {values['Budget']!r}; a lecture may take at most {MOST_SECONDS:g} s, {MOST_GB:g} GB"
-                )
+        try:
+            budget = parse_budget(values["Budget"])
+        except ValueError as error:
+            problems.append(str(error))
     if problems:
         raise HeaderError("; ".join(problems))
+    assert budget is not None
     return Header(
         number=number, name=name, title=title, summary=summary, build=values["You will build"], need=values["You need"],
-        minutes=minutes, seconds=seconds, memory_gb=memory,
+        minutes=minutes, budget=budget,
     )  # fmt: skip
 
 

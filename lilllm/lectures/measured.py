@@ -1,7 +1,8 @@
 """What the build measured of each lecture: ``lectures/measured.json``, read by README and viewer.
 
 Seconds and memory differ from run to run, so they stand beside the notebooks, not in them: the notebooks are the same
-bytes each time. They are of the build, which runs the lecture under the recorder.
+bytes each time. They are of the build, which runs the lecture under the recorder. What torch did is counted in a run of
+its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lilllm.course.budget import said
 from lilllm.lectures.files import write_atomically
 
 FILE = "measured.json"
@@ -19,11 +21,17 @@ FILE = "measured.json"
 
 @dataclass(frozen=True)
 class Measured:
-    """One lecture's run: wall-clock seconds with the recorder on, the kernel's peak memory in MB (1e6 bytes), where."""
+    """One lecture's run: wall-clock seconds with the recorder on, the kernel's peak memory in MB (1e6 bytes), where;
+    FLOPs of torch's operations, and the bytes that they moved."""
 
     seconds: float
     peak_mb: int
     machine: str
+    flops: int = 0
+    moved: int = 0
+
+    def __str__(self) -> str:
+        return said(self.seconds, self.peak_mb * 1e6, self.flops, self.moved)
 
 
 def this_machine() -> str:
@@ -52,7 +60,9 @@ def read_measured(lectures: Path) -> dict[str, Measured]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         return {
-            str(name): Measured(float(one["seconds"]), int(one["peak_mb"]), str(one["machine"]))
+            str(name): Measured(
+                float(one["seconds"]), int(one["peak_mb"]), str(one["machine"]), int(one["flops"]), int(one["moved"])
+            )
             for name, one in raw.items()
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -48,7 +48,8 @@ def build_all(lectures: list[Lecture], *, jobs: int | None = None, report: Calla
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the running kernels were stopped; what was built stays.
     """
     jobs = max(1, min(jobs or cores(), len(lectures)))
-    total = sum(cell.cell_type == "code" for lecture in lectures for cell in read_cells(lecture.source).cells)
+    # Each cell runs twice: once for its outputs and its trace, once to count what torch does.
+    total = 2 * sum(cell.cell_type == "code" for lecture in lectures for cell in read_cells(lecture.source).cells)
     context = multiprocessing.get_context("spawn")  # fork would copy locks of this process's threads
     ran: Queue[str] = context.Queue()
     workers: Queue[int] = context.Queue()

@@ -185,7 +185,7 @@ class Counted(Session):
         self._into = path
         self._lines: dict[tuple[int, int], LineCost] = {}
         self._steps: dict[int, tuple[int, int]] = {}
-        self._operations = Operations(self._book)
+        self._operations = Operations(self._book, imagined=False)
         self._mode: Any = None
         self.recorder.values = _Unseen(self.recorder.values, self._operations)  # type: ignore[assignment]
 

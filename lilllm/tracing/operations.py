@@ -35,11 +35,13 @@ _NOT_FILLED = frozenset({"_unsafe_view", "empty", "empty_like", "empty_strided",
 class Operations:
     """Calls ``book(flops, bytes, frame)`` for each operation while it runs and is not paused.
 
-    ``frame`` is the Python frame in which it was asked for.
+    ``frame`` is the Python frame in which it was asked for. Without ``imagined``, operations on tensors that have a
+    shape and no memory (meta, fake) are not counted: nothing is computed in them.
     """
 
-    def __init__(self, book: Callable[[int, int, FrameType], None]) -> None:
+    def __init__(self, book: Callable[[int, int, FrameType], None], *, imagined: bool = True) -> None:
         self._book = book
+        self._imagined = imagined
         self._paused = False
 
     @contextmanager
@@ -56,6 +58,8 @@ class Operations:
             return
         self._paused = True
         try:
+            if not self._imagined and is_imagined(out):
+                return
             flops, size = flops_of(func, args, kwargs, out), bytes_of(func, args, kwargs, out)
         finally:
             self._paused = False
@@ -83,6 +87,15 @@ class Operations:
 
         mode: AbstractContextManager[Any] = Counting()
         return mode
+
+
+def is_imagined(out: Any) -> bool:
+    """Whether an operation gave tensors without memory."""
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensor
+    from torch.utils._pytree import tree_leaves
+
+    return any(isinstance(x, torch.Tensor) and (x.is_meta or isinstance(x, FakeTensor)) for x in tree_leaves(out))
 
 
 def flops_of(func: Any, args: Any, kwargs: Any, out: Any) -> int:

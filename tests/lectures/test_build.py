@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from lilllm.lectures.build import build_lecture
 from lilllm.lectures.check import check_lecture
 from lilllm.lectures.files import Lecture
 from lilllm.lectures.measured import Measured, read_measured
@@ -114,3 +115,15 @@ def test_the_second_build_of_the_command_line(words: Lecture) -> None:
     said = run(words.root, "check", "--twice")
     assert said.returncode == 1
     assert "there is no 01_words.trace.jsonl.gz" in said.stderr, "what is broken is not built again to be compared"
+
+
+def test_what_torch_does_is_counted(tmp_path: Path) -> None:
+    product = "import torch\n\na = torch.ones(8, 8)\nb = a @ a\nm = torch.ones(9, 9, device='meta')\nn = m @ m"
+    root = make_clone(tmp_path / "clone", _01_words=GOOD.replace("len(words)", product))
+    seen: list[None] = []
+    built = build_lecture(Lecture(root, "01_words"), on_cell=lambda: seen.append(None))
+    assert built.measured is not None, built.error
+    assert built.measured.flops == 2 * 8**3
+    assert built.measured.moved == 4 * (64 + 64 + 64) + 4 * 64  # the product, and the ones
+    assert len(seen) == 2 * 4  # every cell of both runs
+    assert read_notebook(root / "lectures" / "01_words.ipynb")["cells"][-1]["execution_count"] == 4

@@ -100,8 +100,12 @@ def test_a_formula_that_does_not_convert(words: Lecture) -> None:
 
 
 def test_a_budget_that_is_not_kept(words: Lecture) -> None:
-    assert problems(words, Measured(61.0, 100, "a slow machine")) == "it took 61 s (a slow machine); its budget is 60 s"
-    assert problems(words, Measured(1.0, 1001, "a machine")) == "it took 1.00 GB; its budget is 1 GB"
+    assert problems(words, Measured(61.0, 100, "a slow machine")) == "it took 61 s; its budget is 60 s (a slow machine)"
+    assert problems(words, Measured(1.0, 1001, "a machine")) == "it took 1.001 GB; its budget is 1 GB (a machine)"
+    busy = Measured(1.0, 100, "a machine", flops=2, moved=8)  # its header names neither
+    assert problems(words, busy) == (
+        "torch did 2 FLOP; its budget is 0 FLOP (a machine)\ntorch moved 8 B; its budget is 0 B (a machine)"
+    )
     assert "measured.json has no figures of it" in problems(words, None)
 
 

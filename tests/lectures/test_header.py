@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lilllm.course.budget import Budget
 from lilllm.lectures.header import HeaderError, parse_header, read_header
 from tests.lectures.conftest import GOOD
 
@@ -29,14 +30,14 @@ def test_all_ways_of_writing_it() -> None:
     assert header.summary == "Queries, keys and values."
     assert header.build == "self-attention, and masks"
     assert header.need == "lecture 04"
-    assert (header.minutes, header.seconds, header.memory_gb) == (45, 12.5, 1.5)
+    assert (header.minutes, header.budget) == (45, Budget(seconds=12.5, memory=1.5e9))
 
 
 def test_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "01_words.py"
     path.write_text(GOOD, encoding="utf-8")
     assert read_header(path).title == "Words: a list"
-    assert read_header(path).seconds == 60.0
+    assert read_header(path).budget.seconds == 60.0
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_of_a_file(tmp_path: Path) -> None:
         (" lecture 04", "", "*You need* is missing or empty"),
         ("45", "a while", "'a while', not a whole number such as 45"),
         ("45", "0", "not a whole number"),
-        ("12.5 s, 1500 MB", "12 s", "'12 s', not of the form `60 s, 2 GB`"),
+        ("12.5 s, 1500 MB", "12 s", "'12 s', not of the form `60 s, 2 GB, 5 GFLOP, 20 GB moved`"),
         ("12.5 s", "61 s", "at most 60 s, 2 GB"),
         ("1500 MB", "3 GB", "at most 60 s, 2 GB"),
     ],

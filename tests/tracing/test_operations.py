@@ -146,3 +146,12 @@ def test_what_runs_in_a_pause_is_not_counted() -> None:
             MATRIX.relu()
         MATRIX.relu()
     assert len(found) == 2
+
+
+def test_what_has_a_shape_and_no_memory_is_counted_only_when_asked() -> None:
+    a = torch.ones(4, 4, device="meta")
+    for imagined, expected in ((True, 2 * 4**3), (False, 0)):
+        found = []
+        with Operations(lambda flops, size, frame: found.append(flops), imagined=imagined).running():  # noqa: B023
+            a @ a
+        assert sum(found) == expected
