@@ -35,10 +35,14 @@ class Value:
     __slots__ = ("data", "grad", "local", "parents")
 
     def __init__(self, data: float, parents: Sequence[Value] = (), local: Sequence[float] = ()) -> None:
+        if isinstance(data, str | complex):
+            raise TypeError(f"a Value holds one real number, got {data!r:.40}")
         self.data = float(data)
         self.grad = 0.0
         self.parents = tuple(parents)
         self.local = tuple(local)
+        if len(self.parents) != len(self.local):
+            raise ValueError(f"{len(self.parents)} parents need as many local derivatives, got {len(self.local)}")
 
     def __repr__(self) -> str:
         return f"Value({self.data:.6g}, grad={self.grad:.6g})"
@@ -54,10 +58,20 @@ class Value:
     def __pow__(self, power: float) -> Value:
         if isinstance(power, Value):
             raise TypeError("the power must be a plain number; for x**y with a Value y write (x.log() * y).exp()")
-        return Value(self.data**power, (self,), (power * self.data ** (power - 1),))
+        x = self.data
+        if x < 0 and power != int(power):
+            raise ValueError(f"a number below 0 has no real power {power}, got {x}")
+        if x == 0 and power < 1 and power != 0:
+            raise ZeroDivisionError(
+                f"the power {power} of 0 has no derivative" if power > 0 else f"0 has no power {power}"
+            )
+        return Value(x**power, (self,), (power * x ** (power - 1) if power else 0.0,))
 
     def exp(self) -> Value:
-        y = math.exp(self.data)
+        try:
+            y = math.exp(self.data)
+        except OverflowError:
+            raise OverflowError(f"exp of {self.data:g} is more than a float holds (about 1.8e308)") from None
         return Value(y, (self,), (y,))
 
     def log(self) -> Value:
@@ -71,7 +85,7 @@ class Value:
 
     def relu(self) -> Value:
         """max(0, x); the derivative at 0 is taken to be 0, as torch takes it."""
-        return Value(max(0.0, self.data), (self,), (float(self.data > 0),))
+        return Value(0.0 if self.data <= 0 else self.data, (self,), (float(self.data > 0),))  # NaN stays NaN
 
     def __neg__(self) -> Value:
         return self * -1.0
@@ -112,8 +126,17 @@ class Value:
 
     def backward(self) -> None:
         """Set ``grad`` of every value this one depends on. Gradients of an earlier call are added to: set them to 0
-        between steps."""
+        between steps.
+
+        Raises: FloatingPointError: this value is NaN or infinite; no gradient has been changed then.
+        """
         order = topological(self)
+        if not math.isfinite(self.data):
+            first = next(node for node in order if not math.isfinite(node.data))
+            made = (
+                f"made of {', '.join(f'{parent.data:g}' for parent in first.parents)}" if first.parents else "a source"
+            )
+            raise FloatingPointError(f"the result is {self.data}, so there is no gradient; {first.data} first: {made}")
         # A graph walked twice must not count its inner gradients twice; only the sources accumulate.
         for node in order:
             if node.parents:

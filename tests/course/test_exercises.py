@@ -266,3 +266,90 @@ def intensity_of_reads(m, k, n, bytes_each):
 )
 def test_a_mistake_with_shapes_and_bits_is_known_however_it_is_written(name, function, words) -> None:
     assert words in check(f"tensors.{name}", function).verdict.message
+
+
+def softmax_as_sigmoid(p, g):
+    return np.array([[b * a * (1.0 - a) for a, b in zip(*rows, strict=True)] for rows in zip(p, g, strict=True)])
+
+
+def softmax_without_keepdims(p, g):
+    total = np.einsum("...i,...i", p, g)
+    return p * g - p * total
+
+
+def cross_entropy_of_the_sum(logits, targets):
+    out = []
+    for row, target in zip(logits.tolist(), targets.tolist(), strict=True):
+        odds = [math.exp(x - max(row)) for x in row]
+        out.append([odd / sum(odds) - (i == target) for i, odd in enumerate(odds)])
+    return np.array(out)
+
+
+def cross_entropy_in_float32(logits, targets):
+    p = torch.softmax(torch.tensor(logits, dtype=torch.float32), -1).numpy()
+    p[range(len(targets)), targets] -= 1
+    return p / len(targets)
+
+
+def unbroadcast_until_the_rank_fits(g, shape):
+    while len(g.shape) != len(shape):
+        g = np.add.reduce(g)
+    return g
+
+
+def topological_by_recursion(root, parents, met=None):
+    met = [] if met is None else met
+    for parent in parents[root]:
+        if parent not in met:
+            topological_by_recursion(parent, parents, met)
+    met.append(root)
+    return met
+
+
+def topological_by_levels(root, parents):
+    levels, seen = [[root]], {root}
+    while levels[-1]:
+        new = [parent for node in levels[-1] for parent in parents[node] if parent not in seen]
+        levels.append(list(dict.fromkeys(new)))
+        seen.update(new)
+    return [node for level in levels[::-1] for node in level]
+
+
+def numeric_forward(f, x):
+    h = 1e-6
+    flat = x.flatten()
+    at = [np.where(np.arange(x.size) == i, h, 0.0) for i in range(x.size)]
+    return np.array([(f((flat + step).reshape(x.shape)) - f(x)) / h for step in at]).reshape(x.shape)
+
+
+def numeric_that_leaves_x_moved(f, x):
+    grad = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        x[i] += 1e-3
+        grad[i] = f(x)
+        x[i] -= 2e-3
+        grad[i] = (grad[i] - f(x)) / 2e-3
+    return grad
+
+
+def layer_norm_of_constants(x, g):
+    return g * (np.var(x, -1)[..., None] + 1e-5) ** -0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words"),
+    [
+        ("softmax", lambda p, g: softmax_as_sigmoid(np.atleast_2d(p), np.atleast_2d(g)).reshape(p.shape), "its own"),
+        ("softmax", softmax_without_keepdims, "The sum has lost its axis"),
+        ("cross_entropy", cross_entropy_of_the_sum, "This is the gradient of the sum over rows"),
+        ("cross_entropy", cross_entropy_in_float32, "should be of float64, and yours is of float32"),
+        ("unbroadcast", unbroadcast_until_the_rank_fits, "An axis of length 1 was stretched too"),
+        ("topological", topological_by_recursion, "deeper than Python's stack"),
+        ("topological", topological_by_levels, "A node stands before one of its parents"),  # no known mistake
+        ("numeric", numeric_forward, "You step to one side only"),
+        ("numeric", numeric_that_leaves_x_moved, "changes what it was given"),
+        ("layer_norm", layer_norm_of_constants, "You take mean and variance for constants"),
+    ],
+)
+def test_a_mistake_in_a_derivative_is_known_however_it_is_written(name, function, words) -> None:
+    assert words in check(f"gradients.{name}", function).verdict.message

@@ -1,0 +1,1 @@
+"""The exercises on gradients, in their order: unbroadcast, topological, softmax, cross_entropy, numeric, layer_norm."""
