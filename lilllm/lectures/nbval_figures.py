@@ -6,12 +6,12 @@ nbval runs each notebook again and compares its text outputs; it leaves out pict
 an execution count. Here the pictures of that same run are compared by matplotlib's own image comparison, so nothing
 runs twice.
 
-Read in order: LectureCell (what is compared), compare_pictures (how), the hooks (how pytest comes to use them).
+Read in order: LectureCell (what is compared), pictures.compare_pictures (how), the hooks (how pytest comes to use
+them).
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import tempfile
@@ -23,10 +23,7 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from lilllm.lectures.build import environment
-
-# Root mean square over all pixels and channels, 0 to 255. The same code on the same versions gives 0; another processor
-# may move an edge by a fraction of a grey level. One marker of six moved by a 50th of the axis gives 3.5.
-TOLERANCE = 0.5
+from lilllm.lectures.pictures import compare_pictures, pictures
 
 
 class LectureFile(IPyNbFile):
@@ -52,48 +49,8 @@ class LectureCell(IPyNbCell):
             return
         name = f"{self.path.stem}-cell{self.cell_num}"
         keep = self.config.rootpath / "artifacts" / "figures"
-        if problem := compare_pictures(
-            _pictures(self.cell.outputs), _pictures(self.test_outputs), name=name, keep=keep
-        ):
+        if problem := compare_pictures(pictures(self.cell.outputs), pictures(self.test_outputs), name=name, keep=keep):
             self.raise_cell_error(problem)
-
-
-def compare_pictures(committed: list[bytes], new: list[bytes], *, name: str, keep: Path) -> str:
-    """How the PNGs of a cell differ from the committed ones, in a sentence; empty if they agree within TOLERANCE.
-
-    Args:
-        keep: where the two pictures and their difference go when they differ, so that one can look.
-    """
-    from matplotlib.testing.compare import compare_images
-    from matplotlib.testing.exceptions import ImageComparisonFailure
-
-    if len(committed) != len(new):
-        return f"the cell drew {len(new)} pictures, the committed notebook has {len(committed)}"
-    for at, (before, now) in enumerate(zip(committed, new, strict=True)):
-        if before == now:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            one, two = (Path(folder) / f"{name}-{at}-{which}.png" for which in ("committed", "new"))
-            one.write_bytes(before)
-            two.write_bytes(now)
-            try:
-                result = compare_images(str(one), str(two), tol=TOLERANCE, in_decorator=True)
-            except ImageComparisonFailure as error:  # sizes differ
-                return f"picture {at + 1} differs: {' '.join(str(error).split())}"
-            if result is not None:
-                keep.mkdir(parents=True, exist_ok=True)
-                for picture in Path(folder).glob("*.png"):
-                    shutil.copy(picture, keep)
-                rms = result["rms"]
-                return (
-                    f"picture {at + 1} differs by RMS {rms:.2f} (at most {TOLERANCE} allowed); see {keep}/{name}-{at}-*"
-                )
-    return ""
-
-
-def _pictures(outputs: list[Any]) -> list[bytes]:
-    shown = [output.get("data", {}).get("image/png") for output in outputs]
-    return [base64.b64decode("".join(data)) for data in shown if data]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lilllm.lectures.files import Lecture
-from lilllm.lectures.nbval_figures import TOLERANCE, compare_pictures
+from lilllm.lectures.pictures import TOLERANCE, compare_pictures
 from tests.lectures.conftest import KERNEL
 
 pytestmark = KERNEL
