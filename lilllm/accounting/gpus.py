@@ -27,8 +27,9 @@ class Gpu:
         return self.flops / self.bandwidth
 
 
-# NVIDIA's data sheets: V100 (2020), A100 (2021), H100 SXM and H200 SXM (989 TFLOP/s dense), T4 (2019); the Ada
-# architecture's white paper for the RTX 4090 (165.2 with fp32 sums).
+# NVIDIA's data sheets: V100 SXM2 (2020), A100 SXM (2021; the PCIe card of 80 GB has 1.935 TB/s), H200 SXM. White papers
+# of the architectures: Hopper for the H100 SXM's 989.4 (its data sheet: 1,979 with sparsity); Ada, appendix A, for
+# the RTX 4090 (165.2 with fp32 sums); Turing for the T4's 320 GB/s (its data sheet of 2019 prints 300).
 GPUS: Mapping[str, Gpu] = MappingProxyType(
     {
         "t4-16gb": Gpu(memory=16e9, flops=65e12, bandwidth=0.32e12),

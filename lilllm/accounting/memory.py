@@ -59,8 +59,8 @@ def per_gpu(n_parameters: int, *, gpus: int, stage: int, precision: Precision = 
     Stage 0 is DDP: everything on every GPU. ZeRO-1 shards the optimizer state, ZeRO-2 the gradients too, ZeRO-3 (FSDP)
     the weights too; ZeRO-3 holds besides one layer's gathered weights for a moment, left out here.
 
-    Source: Rajbhandari et al. 2020, arXiv:1910.02054, figure 1: 7.5B parameters on 64 GPUs take 120, 31.4, 16.6 and
-    1.9 GB.
+    Source: Rajbhandari et al. 2020, arXiv:1910.02054, figure 1 and table 1: 7.5B parameters on 64 GPUs take 120, 31.4,
+    16.6 and 1.9 GB.
 
     >>> sum(per_gpu(7_500_000_000, gpus=64, stage=3).values()) / 1e9
     1.875
@@ -93,9 +93,9 @@ def activations(
     attention keeps none either (only one number a query and head, left out). "full" keeps each layer's input, and one
     layer's activations while that layer runs again.
 
-    Source: Korthikanti et al. 2022, arXiv:2205.05198, section 4.1: T B C (34 + 5 H T / C) a layer of GPT with dropout,
-    2 T B C under full recomputation, 34 T B C under selective; section 4.3 for what stands outside the layers. The
-    paper leaves out the one layer that runs again, and knows neither gating, grouped heads nor QK-norm.
+    Source: Korthikanti et al. 2022, arXiv:2205.05198, equation 1: T B C (34 + 5 H T / C) a layer of GPT with dropout;
+    table 2: 2 T B C under full recomputation, 34 T B C under selective; section 4.3 for what stands outside the layers.
+    The paper leaves out the one layer that runs again, and knows neither gating, grouped heads nor QK-norm.
     """
     shape.check(batch=batch, seq=seq)
     one_of("checkpointing", checkpointing, get_args(Checkpointing))

@@ -29,7 +29,8 @@ def shapes(draw: st.DrawFn) -> Shape:
 
 
 def chinchilla(n_layers: int, d_model: int, d_ff: int, n_heads: int, d_head: int) -> Shape:
-    """Columns of Hoffmann et al. 2022, arXiv:2203.15556, table A4, in its order."""
+    """Columns of Hoffmann et al. 2022, arXiv:2203.15556, table A4, in its order. The paper names neither the biases nor
+    the vocabulary: table A9 comes out with them (test_params)."""
     return Shape(
         vocab_size=32000,
         n_layers=n_layers,
@@ -41,5 +42,6 @@ def chinchilla(n_layers: int, d_model: int, d_ff: int, n_heads: int, d_head: int
         context_len=2048,
         gated=False,
         tied=True,
+        biases=True,
         positions="relative",
     )

@@ -12,7 +12,8 @@ from lilllm.accounting.plan import days, fits
 from lilllm.accounting.shape import PRESETS, preset
 
 
-# Hours on one GPU. Llama 2 (A100): Touvron et al. 2023, arXiv:2307.09288, table 2; Llama 3.1 (H100): its model card.
+# Hours on one GPU. Llama 2 (A100): Touvron et al. 2023, arXiv:2307.09288, table 2, and its model card. Llama 3.1
+# (H100): its model card.
 @pytest.mark.parametrize(
     ("name", "tokens", "hours", "flops", "seq"),
     [
@@ -27,6 +28,14 @@ def test_published_gpu_hours_mean_a_usual_mfu(name: str, tokens: float, hours: f
     hold more than the steps."""
     at_peak = days(preset(name), tokens=tokens, seq=seq, gpus=1, flops=flops, mfu=1) * 24
     assert 0.36 < at_peak / hours < 0.47
+
+
+@pytest.mark.parametrize(("name", "hours", "share"), [("llama3-8b", 1_460_000, 0.17), ("llama3-70b", 7_000_000, 0.29)])
+def test_hours_of_the_small_llamas_3_do_not(name: str, hours: float, share: float) -> None:
+    """The same card has "15T+" tokens for both: 15T of them would be 17 and 29 % of the peak. So its hours hold more
+    than one run at a usual MFU; what, it does not say."""
+    at_peak = days(preset(name), tokens=15e12, seq=8192, gpus=1, flops=989.4e12, mfu=1) * 24
+    assert round(at_peak / hours, 2) == share
 
 
 def test_gpt3_took_3640_petaflops_days() -> None:
