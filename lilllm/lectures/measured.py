@@ -61,7 +61,11 @@ def read_measured(lectures: Path) -> dict[str, Measured]:
         raw = json.loads(path.read_text(encoding="utf-8"))
         return {
             str(name): Measured(
-                float(one["seconds"]), int(one["peak_mb"]), str(one["machine"]), int(one["flops"]), int(one["moved"])
+                float(one["seconds"]),
+                int(one["peak_mb"]),
+                str(one["machine"]),
+                int(one.get("flops", 0)),
+                int(one.get("moved", 0)),
             )
             for name, one in raw.items()
         }
