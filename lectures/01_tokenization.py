@@ -23,7 +23,7 @@
 #   Unigram; the measures that compare them; a model with a glitch token.
 # - **You need:** Python. A little probability for section 9 (what a product of probabilities is).
 # - **Minutes to read:** 60
-# - **Budget:** 60 s, 2 GB
+# - **Budget:** 60 s, 500 MB
 #
 # **Napkin question.** A model reads 8,192 tokens at once. Its tokenizer has 4,096 tokens and was trained on English
 # technical prose. How many pages of such prose fit, at 3,000 characters a page? And how many pages of Hindi? Write
@@ -47,7 +47,7 @@ import tiktoken
 from IPython.display import HTML, display
 
 from lilllm import tokenizers
-from lilllm.course import check, figures, predict
+from lilllm.course import check, figures, museum, predict
 from lilllm.course.chips import Chips, chips, table
 from lilllm.data import LANGUAGES, article_one, python_code, python_docs
 from lilllm.tokenizers import pretokenize, unigram_search, wordpiece_train
@@ -127,7 +127,6 @@ family = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}\N
 family_bytes = predict(
     "One emoji shows a family: two women, a girl and a boy. How many bytes of UTF-8 is it?",
     choices=["1", "4", "11", "25"],
-    guess=None,
 )
 family_bytes
 
@@ -389,9 +388,7 @@ print("last: ", [(a + b).decode() for a, b in naive_merges[-8:]])
 # cut alike, and it is enough to keep each one once, with its count.
 
 # %%
-distinct = predict(
-    f"The training text has {len(words):,} pre-tokens. How many different ones?", unit="pre-tokens", guess=None
-)
+distinct = predict(f"The training text has {len(words):,} pre-tokens. How many different ones?", unit="pre-tokens")
 distinct
 
 # %%
@@ -512,9 +509,29 @@ assert 50_257 * 768 == 38_597_376  # the numbers in its table of embeddings
 
 # %% [markdown]
 # That one more token of GPT-2's is `<|endoftext|>`. It stands between documents, and no text encodes to it. Such a
-# ***special token*** is a signal to the model: end of document, start of the user's turn, call a tool. What if a user
-# types its name? If the tokenizer then gave out the real one, anybody could end the system's instructions and begin
-# their own. So special tokens must be allowed explicitly, by the program and never by the text:
+# ***special token*** is a signal to the model: end of document, start of the user's turn, call a tool.
+#
+# Every lecture shows you programs that are broken on purpose, each with a bug that people really make: first what one
+# sees, then where to look, and the cause only after you had a chance. All of them are in the course's museum
+# (`lilllm course museum`, and a page of the viewer), with their traces. The first one is a chat:
+
+# %%
+case = museum.case("01_special_from_user")
+case
+
+# %%
+print(case.run())
+
+# %% [markdown]
+# Three messages where two went in. Think about it before you run the next cell, or step through the program in the
+# viewer.
+
+# %%
+case.reveal()
+
+# %% [markdown]
+# If the tokenizer gives out the real token for its name in a text, anybody can end the system's instructions and
+# begin their own. So special tokens must be allowed explicitly, by the program and never by the text:
 
 # %%
 with_end = tokenizers.BPETokenizer(bpe.merges, special_tokens=["<|endoftext|>"])
@@ -921,7 +938,6 @@ assert gains == sorted(gains, reverse=True)
 hindi = predict(
     "How many times as many tokens does the article need in Hindi as in English?",
     choices=["about 1", "about 2", "about 4", "more than 8"],
-    guess=None,
 )
 hindi
 

@@ -19,6 +19,7 @@ import difflib
 import html
 import io
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,9 @@ class Case:
         source = self.source(fixed=fixed)
         values: dict[str, Any] = {"__name__": "__main__", "__file__": source.name}
         printed = io.StringIO()
-        import torch
-
-        with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed):
+        torch = sys.modules.get("torch")  # who has not imported it has no random state to keep
+        kept = torch.random.fork_rng(devices=[]) if torch else contextlib.nullcontext()
+        with kept, contextlib.redirect_stdout(printed):
             exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), values)  # our own, from the clone
         return Run(printed.getvalue(), values)
 
