@@ -22,7 +22,5 @@ for _ in range(200):
     optimizer.step()
 
 late = losses[100:]
-print(
-    f"loss {losses[0]:.1f} at first, {min(losses):.2f} at its least, after step 100 from {min(late):.2f} to {max(late):.1f}"
-)
+print(f"loss {losses[0]:.1f} at first, {min(losses):.2f} at its least, {max(late):.1f} at its most after step 100")
 healthy = max(late) < 0.1 * losses[0]
