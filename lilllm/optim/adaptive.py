@@ -76,12 +76,10 @@ class RMSProp(Rule):
 
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         alpha = group["alpha"]
-        if not state:
-            state["square_avg"] = torch.zeros_like(p)
-            if group["centered"]:
-                state["grad_avg"] = torch.zeros_like(p)
-            if group["momentum"]:
-                state["momentum_buffer"] = torch.zeros_like(p)
+        needed = {"square_avg": True, "grad_avg": group["centered"], "momentum_buffer": group["momentum"]}
+        for name in needed:
+            if needed[name] and name not in state:
+                state[name] = torch.zeros_like(p)
         if group["weight_decay"]:
             grad = grad.add(p, alpha=group["weight_decay"])
         square = state["square_avg"].mul_(alpha).addcmul_(grad, grad, value=1 - alpha)

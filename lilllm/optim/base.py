@@ -1,49 +1,78 @@
-"""What all optimizers here share: checked hyperparameters, checked gradients, one update a parameter.
+"""What all optimizers here share: checked options, checked gradients, one update a parameter.
 
 A rule is a subclass of `Rule` with one method, ``update(p, grad, state, group)``, that reads like the paper. Groups,
 ``state_dict`` and hooks are torch's own: `torch.optim.Optimizer`.
 
+Read in order: Rule, refuse_bad (what a gradient may not be); options.py says what an option may be.
+
 Numerics: the state has the parameter's dtype and device, as torch's has; step counts are Python ints, so that bias
-corrections are computed in double precision.
+corrections are computed in double precision. States are torch's by name: a ``state_dict`` of torch's SGD, Adagrad,
+Adam, AdamW, Adafactor or Muon loads here, and one from here loads there.
+
+Left out of torch's options: ``maximize`` (negate the loss), ``amsgrad``, ``dampening``, ``differentiable``,
+``capturable``, ``fused``, learning rates that are tensors; sparse gradients and complex parameters.
 """
 
 from __future__ import annotations
 
+import difflib
+import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+from lilllm.optim.options import ALLOWED, Allowed, check_option
+
+Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
 
 class Rule(torch.optim.Optimizer):
     """An optimizer that updates each parameter by itself.
 
+    Parameters without a gradient, and frozen ones, stay as they are.
+
     Raises:
-        ValueError: a hyperparameter out of its range, no parameters, or none that requires a gradient.
+        ValueError: an option out of its range, no parameters, an empty group, complex parameters, or none that
+            requires a gradient; in ``step`` a sparse gradient or a learning rate that is none; in ``load_state_dict``
+            a state of other shapes.
         FloatingPointError: (in ``step``) a gradient holds NaN or infinity; nothing has been changed then.
     """
 
+    allowed: ClassVar[Allowed] = ALLOWED
+
     def __init__(self, params: Params, **defaults: Any) -> None:
+        if isinstance(params, Tensor | dict | str):
+            what = f"tensor of shape {tuple(params.shape)}" if isinstance(params, Tensor) else type(params).__name__
+            raise ValueError(f"{self._who} takes a list of parameters or of groups, got one {what}; put it in a list")
         for name, value in defaults.items():
-            check_range(type(self).__name__, name, value)
+            self._check(name, value)
         params = list(params)  # type: ignore[assignment]
         if not params:
-            raise ValueError(f"{type(self).__name__} got no parameters; pass those of a model that has some")
+            raise ValueError(f"{self._who} got no parameters; pass those of a model that has some")
         super().__init__(params, defaults)
-        for number, group in enumerate(self.param_groups):
-            for name in defaults:
-                check_range(type(self).__name__, name, group[name])
-            if not group["params"]:
-                raise ValueError(f"parameter group {number} is empty; leave it out or give it parameters")
         if not any(p.requires_grad for group in self.param_groups for p in group["params"]):
-            raise ValueError("no parameter requires a gradient (all are frozen); call requires_grad_(True) on some")
+            raise ValueError(
+                f"{self._who}: no parameter requires a gradient (all are frozen); call requires_grad_(True) on some"
+            )
+
+    @property
+    def _who(self) -> str:
+        return type(self).__name__
+
+    def _check(self, name: str, value: Any) -> None:
+        check_option(self._who, name, value, self.allowed)
 
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Change ``p`` in place by one step. ``state`` is empty at the first."""
         raise NotImplementedError
+
+    def update_group(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """One step for the parameters of a group, all of which have a gradient."""
+        for p in params:
+            assert p.grad is not None
+            self.update(p, p.grad, self.state[p], group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -52,36 +81,89 @@ class Rule(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        todo = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
-        refuse_not_finite([p.grad for p, _ in todo])
-        for p, group in todo:
-            self.update(p, p.grad, self.state[p], group)
+        work = [(_moving(group["params"]), group) for group in self.param_groups]
+        refuse_bad([p.grad for params, _ in work for p in params if p.grad is not None])
+        for _, group in work:
+            self._check("lr", group["lr"])  # a schedule may have set it
+        for params, group in work:
+            if params:
+                self.update_group(params, group)
         return loss
 
+    def check_group(self, group: dict[str, Any]) -> None:
+        """Raise ValueError unless a complete group is one that this rule can follow."""
+        for name, value in group.items():
+            self._check(name, value)
+        for p in group["params"]:
+            if p.is_complex():
+                raise ValueError(f"{self._who} takes real parameters, got {p.dtype}; give it torch.view_as_real of it")
 
-def refuse_not_finite(grads: list[Tensor]) -> None:
-    """Raise FloatingPointError if any gradient holds NaN or infinity, before anything is changed."""
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group with options of its own; those it does not name are the optimizer's."""
+        number = len(self.param_groups)
+        if not isinstance(param_group, dict) or "params" not in param_group:
+            raise ValueError(f"{self._who}: a group is a dict with its parameters under 'params', got {param_group!r}")
+        for name in param_group.keys() - self.defaults.keys() - {"params"}:
+            if near := difflib.get_close_matches(name, self.defaults, n=1, cutoff=0.85):
+                raise ValueError(f"{self._who}: parameter group {number} has {name!r}; did you mean {near[0]!r}?")
+        super().add_param_group(param_group)
+        try:
+            if not self.param_groups[-1]["params"]:
+                raise ValueError(f"parameter group {number} is empty; leave it out or give it parameters")
+            self.check_group(self.param_groups[-1])
+        except ValueError:
+            self.param_groups.pop()
+            raise
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The end of ``load_state_dict``, ``pickle`` and ``copy.deepcopy``; checked before anything is taken over."""
+        defaults = state.get("defaults") or self.defaults
+        for group in state["param_groups"]:
+            for name, value in defaults.items():
+                group.setdefault(name, value)
+            self.check_group(group)
+        for p, values in state["state"].items():
+            for name, value in values.items():
+                if name in LIKE_PARAMETER and value is not None and value.shape != p.shape:
+                    raise ValueError(
+                        f"{self._who}: the saved {name} has shape {tuple(value.shape)}, its parameter "
+                        f"{tuple(p.shape)}; load the state of the same model, its parameters in the same order"
+                    )
+            if isinstance(values.get("step"), Tensor):
+                values["step"] = int(values["step"].item())
+        super().__setstate__(state)
+
+
+LIKE_PARAMETER = frozenset(
+    ("acc_delta", "exp_avg", "exp_avg_sq", "grad_avg", "momentum_buffer", "square_avg", "sum", "variance")
+)
+
+
+def _moving(params: list[Tensor]) -> list[Tensor]:
+    return [p for p in params if p.grad is not None and p.requires_grad and p.numel()]
+
+
+def refuse_bad(grads: list[Tensor]) -> None:
+    """Raise if any gradient is sparse, or holds NaN or infinity, before anything is changed.
+
+    The sum of squares is what a machine reads fastest, and NaN and infinity show in it. It may be infinite for finite
+    gradients too (above 1e19 in float32), so that only the largest element convicts.
+    """
     if not grads:
         return
-    norms = torch._foreach_norm(grads, torch.inf)
-    worst = torch.stack([n.to(norms[0].device, torch.float32) for n in norms])
-    if not torch.isfinite(worst).all():
-        bad = [tuple(g.shape) for g, n in zip(grads, worst, strict=True) if not torch.isfinite(n)]
+    for g in grads:
+        if g.layout is not torch.strided:
+            raise ValueError(
+                f"a gradient of shape {tuple(g.shape)} is sparse ({g.layout}); make the layer dense "
+                "(nn.Embedding(..., sparse=False)) or use torch.optim.SparseAdam for its parameter"
+            )
+    sums = [n.to(grads[0].device) for n in torch._foreach_norm(grads)]
+    if math.isfinite(torch.stack(sums).sum(dtype=torch.float64).item()):
+        return
+    worst = torch._foreach_norm(grads, torch.inf)
+    bad = [tuple(g.shape) for g, n in zip(grads, worst, strict=True) if not torch.isfinite(n)]
+    if bad:
         raise FloatingPointError(
             f"{len(bad)} of {len(grads)} gradients hold NaN or infinity (the first has shape {bad[0]}); nothing was "
             "updated. Look at the loss of this batch, lower the learning rate or clip the gradient"
         )
-
-
-def check_range(who: str, name: str, value: Any) -> None:
-    """Raise ValueError unless ``value`` is allowed for the hyperparameter ``name``."""
-    if isinstance(value, bool) or value is None:
-        return
-    if name == "betas":
-        if len(value) != 2 or not all(0.0 <= b < 1.0 for b in value):
-            raise ValueError(f"{who}: betas must be two numbers in [0, 1), got {value}")
-    elif name in ("momentum", "rho", "alpha", "beta2", "decay"):
-        if not 0.0 <= value < 1.0:
-            raise ValueError(f"{who}: {name} must be in [0, 1), got {value}")
-    elif isinstance(value, int | float) and name != "beta2_decay" and not 0.0 <= value < float("inf"):
-        raise ValueError(f"{who}: {name} must be a finite number >= 0, got {value}")

@@ -34,8 +34,6 @@ class SGD(Rule):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        if nesterov and momentum <= 0:
-            raise ValueError(f"SGD: nesterov needs a momentum above 0, got {momentum}")
         super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
 
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
@@ -43,10 +41,15 @@ class SGD(Rule):
             grad = grad.add(p, alpha=group["weight_decay"])
         momentum = group["momentum"]
         if momentum:
-            if "momentum_buffer" not in state:
+            if state.get("momentum_buffer") is None:
                 state["momentum_buffer"] = grad.clone()
             else:
                 state["momentum_buffer"].mul_(momentum).add_(grad)
             m = state["momentum_buffer"]
             grad = grad.add(m, alpha=momentum) if group["nesterov"] else m
         p.add_(grad, alpha=-group["lr"])
+
+    def check_group(self, group: dict[str, Any]) -> None:
+        super().check_group(group)
+        if group["nesterov"] and not group["momentum"]:
+            raise ValueError(f"SGD: nesterov needs a momentum above 0, got {group['momentum']}")

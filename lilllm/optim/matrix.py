@@ -6,12 +6,13 @@ State a parameter of n x m: Adam 2nm numbers, Adafactor n + m, Shampoo n^2 + m^2
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from lilllm.optim.base import Params, Rule
+from lilllm.optim.options import ALLOWED, TWO_FLOORS, Allowed
 
 
 class Adafactor(Rule):
@@ -23,10 +24,13 @@ class Adafactor(Rule):
         U = g / sqrt(max(V, eps1^2));   U = U / max(1, rms(U) / d)
         w = w - max(eps2, rms(w)) * min(lr, 1 / sqrt(t)) * U
 
-    Vectors keep the full second moment. ``eps1=None`` is the machine epsilon of the dtype, as in torch.
+    Vectors keep the full second moment. ``eps`` is (eps1, eps2); None for eps1 is the machine epsilon of the dtype, as
+    in torch.
 
     Source: Shazeer & Stern 2018, arXiv:1804.04235, algorithms 4 and 5.
     """
+
+    allowed: ClassVar[Allowed] = ALLOWED | {"eps": TWO_FLOORS}
 
     def __init__(
         self,
@@ -38,10 +42,6 @@ class Adafactor(Rule):
         d: float = 1.0,
         weight_decay: float = 0.0,
     ) -> None:
-        if not beta2_decay <= 0:
-            raise ValueError(f"Adafactor: beta2_decay must be <= 0, got {beta2_decay}")
-        if not d >= 1:
-            raise ValueError(f"Adafactor: d (the clipping threshold) must be >= 1, got {d}")
         super().__init__(params, lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay)
 
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
@@ -77,8 +77,11 @@ class Shampoo(Rule):
 
         L = L + G G^T;  R = R + G^T G;   W = W - lr * L^(-1/4) G R^(-1/4)       (a matrix: k = 2, exponent -1/4)
 
-    ``eps`` starts each preconditioner at eps * I. Roots are computed by an eigendecomposition in float64 every
-    ``every`` steps: that is the cost of the method, (n^3 + m^3). Axes longer than ``max_size`` are left alone.
+    The paper's rule for any number k of axes: exponent -1/(2k), so that the step's size does not depend on the
+    gradient's. A vector has one preconditioner, a single number is a vector of one. Axes longer than ``max_size`` are
+    left alone and not counted in k. ``eps`` starts each preconditioner at eps * I. Roots are computed by an
+    eigendecomposition in float64 every ``every`` steps: that is the cost of the method, (n^3 + m^3). ``momentum`` and
+    ``weight_decay`` (L2) are ours: the first averages the preconditioned step.
 
     Source: Gupta, Koren, Singer 2018, arXiv:1802.09568, algorithms 1 and 2.
     """
@@ -94,28 +97,26 @@ class Shampoo(Rule):
         max_size: int = 2048,
         weight_decay: float = 0.0,
     ) -> None:
-        if every < 1:
-            raise ValueError(f"Shampoo: every must be a whole number >= 1, got {every}")
         super().__init__(
             params, lr=lr, momentum=momentum, eps=eps, every=every, max_size=max_size, weight_decay=weight_decay
         )
 
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        axes = [i for i, n in enumerate(grad.shape) if n <= group["max_size"]]
+        if group["weight_decay"]:
+            grad = grad.add(p, alpha=group["weight_decay"])
+        step = grad if grad.dim() else grad.view(1)
+        axes = [i for i, n in enumerate(step.shape) if n <= group["max_size"]]
         if not state:
             state["step"] = 0
             for i in axes:
-                state[f"moment_{i}"] = group["eps"] * torch.eye(grad.shape[i], dtype=p.dtype, device=p.device)
-        if group["weight_decay"]:
-            grad = grad.add(p, alpha=group["weight_decay"])
-        step, order = grad, grad.dim()
-        for i in axes:
-            flat = grad.movedim(i, 0).reshape(grad.shape[i], -1)  # (n_i, the rest)
+                state[f"moment_{i}"] = group["eps"] * torch.eye(step.shape[i], dtype=p.dtype, device=p.device)
+        for i, flat in [(i, step.movedim(i, 0).flatten(1)) for i in axes]:  # (n_i, the rest)
             moment = state[f"moment_{i}"].addmm_(flat, flat.T)
             if state["step"] % group["every"] == 0:
-                state[f"root_{i}"] = inverse_root(moment, 2 * order)
+                state[f"root_{i}"] = inverse_root(moment, 2 * len(axes))
             step = torch.tensordot(state[f"root_{i}"], step, dims=([1], [i])).movedim(0, i)
         state["step"] += 1
+        step = step.view_as(p) if p.dim() == 0 else step
         if group["momentum"]:
             if "momentum_buffer" not in state:
                 state["momentum_buffer"] = torch.zeros_like(p)
@@ -159,10 +160,17 @@ class Muon(Rule):
             ns_dtype=ns_dtype,
             match_rms_adamw=match_rms_adamw,
         )
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.dim() != 2:
-                    raise ValueError(f"Muon takes matrices, got shape {tuple(p.shape)}; give it to AdamW")
+
+    def check_group(self, group: dict[str, Any]) -> None:
+        super().check_group(group)
+        for p in group["params"]:
+            if p.dim() != 2:
+                raise ValueError(
+                    f"Muon takes matrices, got shape {tuple(p.shape)}; give gains, biases and embeddings to AdamW, and "
+                    "make a convolution's weight a matrix (a parameter of shape (out, in * height * width))"
+                )
+        if group.get("adjust_lr_fn") == "match_rms_adamw" and not group["match_rms_adamw"]:
+            raise ValueError("Muon: this state is of torch's adjust_lr_fn='match_rms_adamw'; set match_rms_adamw=True")
 
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
@@ -193,9 +201,14 @@ def newton_schulz(g: Tensor, *, steps: int = 5, eps: float = 1e-7, dtype: torch.
 
 
 def inverse_root(a: Tensor, power: int) -> Tensor:
-    """``a^(-1/power)`` of a symmetric positive definite matrix, through its eigenvalues in float64."""
+    """``a^(-1/power)`` of a symmetric positive semidefinite matrix, through its eigenvalues in float64.
+
+    Eigenvalues below the rounding error of ``a`` (n * machine epsilon * the largest) are taken to be that error: they
+    may have come out as 0 or less, and their roots would blow up noise.
+    """
     values, vectors = torch.linalg.eigh(a.double())
-    return ((vectors * values.clamp(min=1e-30) ** (-1.0 / power)) @ vectors.T).to(a.dtype)
+    least = max(len(a) * torch.finfo(a.dtype).eps * values[-1].item(), 1e-30)
+    return ((vectors * values.clamp(min=least) ** (-1.0 / power)) @ vectors.T).to(a.dtype)
 
 
 def rms(x: Tensor) -> float:

@@ -57,7 +57,7 @@ def test_frozen_parameters_are_left_alone(rule) -> None:
 def test_ranges() -> None:
     with pytest.raises(ValueError, match=r"betas must be two numbers in \[0, 1\)"):
         optim.AdamW([_matrix()], betas=(0.9, 1.0))
-    with pytest.raises(ValueError, match="momentum must be in"):
+    with pytest.raises(ValueError, match=r"momentum must be a number in \[0, 1\), got 1\.0"):
         optim.SGD([_matrix()], momentum=1.0)
     with pytest.raises(ValueError, match="nesterov needs a momentum"):
         optim.SGD([_matrix()], nesterov=True)
