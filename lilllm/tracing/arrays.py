@@ -79,7 +79,8 @@ def _statistics(summary: Tensor, array: Any) -> None:
 
     flat = array.ravel()
     numbers = flat.astype(np.float64, copy=False)
-    total = float(np.add.reduce(numbers))
+    with np.errstate(invalid="ignore"):  # both infinities: the sum is NaN, and found below
+        total = float(np.add.reduce(numbers))
     if total - total != 0:  # something is not finite, or the sum is too large
         finite = np.isfinite(numbers)
         summary.nan = int(np.isnan(numbers).sum())
