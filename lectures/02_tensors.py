@@ -1278,7 +1278,8 @@ assert 0.25 < utilisation < 0.40
 # **How should FLOPs be spent?** With $C = 6ND$ one can have a large model that reads little or a small one that reads a
 # lot. Hoffmann and others (2022) trained over 400 models and found that both should grow together. How many tokens for
 # each parameter they do not say in words; their table of best models comes to about 20 (1B: 20.2B, 10B: 205B), and so
-# does their own Chinchilla (70B, 1.4T). Hence the rule $D^* = 20 N^*$. So $C = 120 N^2$, and a budget tells the model's size:
+# does their own Chinchilla (70B, 1.4T). Hence the rule $D^* = 20 N^*$. So $C = 120 N^2$, and a budget tells
+# the model's size:
 
 
 # %%
