@@ -28,7 +28,7 @@ _CSS = (
 _component = st.components.v2.component("lilllm_pair", css=_CSS, js=script("streamlit", "pair"))
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """One of the two cannot be opened; the message names it."""
 
 
@@ -36,7 +36,7 @@ def _load(name: str, path: str) -> Trace:
     try:
         return load(Path(path))
     except (TraceError, OSError) as error:
-        raise _Unreadable(f"The trace of {name} cannot be opened: {error}.") from None
+        raise Unreadable(f"The trace of {name} cannot be opened: {error}.") from None
 
 
 @st.cache_data(max_entries=4, show_spinner="Comparing the traces ...")
@@ -72,13 +72,19 @@ def compare_page() -> None:
     if not names[0] or not names[1]:
         st.info("Choose two traces: they are stepped together, and stop where a value first differs.")
         return
-    left, right = ((name, str(traces[name])) for name in names)
     try:
-        about = [Path(path).stat() for _, path in (left, right)]
-        stamp = tuple(number for one in about for number in (one.st_size, one.st_mtime_ns))
-        packed = payload(left, right, stamp, WITHIN[within])
-    except (_Unreadable, OSError) as error:
+        show_pair(*((name, traces[name]) for name in names), within=within)
+    except (Unreadable, OSError) as error:
         st.error(plain(str(error)))
-        return
-    title = f"{names[0]} | {names[1]} | {within}"
-    _component(key="pair", data=title.encode() + b"\n" + packed)  # bytes travel only as a whole: see streamlit.js
+
+
+def show_pair(left: tuple[str, Path], right: tuple[str, Path], *, within: str = "exactly", key: str = "pair") -> None:
+    """Mount the player of two (name, path), side by side.
+
+    Raises: Unreadable, OSError.
+    """
+    about = [path.stat() for _, path in (left, right)]
+    stamp = tuple(number for one in about for number in (one.st_size, one.st_mtime_ns))
+    packed = payload((left[0], str(left[1])), (right[0], str(right[1])), stamp, WITHIN[within])
+    title = f"{left[0]} | {right[0]} | {within}"
+    _component(key=key, data=title.encode() + b"\n" + packed)  # bytes travel only as a whole: see streamlit.js

@@ -1,6 +1,18 @@
-"""Names and messages of strangers, in pages whose text is Markdown."""
+"""Names, messages and sentences from files, in pages whose text is Markdown."""
+
+import re
 
 
 def plain(text: str) -> str:
     """Text that Streamlit's Markdown shows as it is."""
     return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|~>$:<" else c for c in text)
+
+
+def sentence(text: str) -> str:
+    """Text of a docstring: code between backticks is code, all else as it is, and it begins with a capital.
+
+    >>> sentence("read `x[0]`, not <b>")
+    'Read `x[0]`, not \\\\<b\\\\>'
+    """
+    parts = re.split(r"(`[^`\n]+`)", text[:1].upper() + text[1:])
+    return "".join(part if i % 2 else plain(part) for i, part in enumerate(parts))

@@ -23,8 +23,8 @@ _component = st.components.v2.component("lilllm_player", css=_CSS, js=script("st
 
 
 @st.cache_data(max_entries=4, show_spinner="Opening the trace ...")
-def payload(path: str, stamp: tuple[int, ...]) -> bytes:
-    """The prepared trace of a file, with the cost beside it. ``stamp`` makes a new file a new entry of the cache.
+def payload(path: str, changed: tuple[int, ...]) -> bytes:
+    """The prepared trace of a file, with the cost beside it. ``changed`` makes a new file a new entry of the cache.
 
     Raises: TraceError, OSError.
     """
@@ -35,7 +35,7 @@ def payload(path: str, stamp: tuple[int, ...]) -> bytes:
         return prepare(trace, notes=[f"The cost of its lines is not shown: {error}."])
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def stamp(path: Path) -> tuple[int, ...]:
     """Sizes and times of change (ns) of a trace and its cost."""
     about = [file.stat() for file in (path, cost_path(path)) if file == path or file.is_file()]
     return tuple(number for one in about for number in (one.st_size, one.st_mtime_ns))
@@ -43,7 +43,11 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 def show_player(name: str, path: Path) -> None:
     """Mount the player on the trace at ``path``; raises what ``load`` raises."""
-    packed = payload(str(path), _stamp(path))
+    show_packed(name, payload(str(path), stamp(path)))
+
+
+def show_packed(name: str, packed: bytes) -> None:
+    """Mount the player on a prepared trace whose steps the address holds."""
     _component(key="player", data=name.encode() + b"\n" + packed)  # bytes travel only as a whole: see streamlit.js
 
 

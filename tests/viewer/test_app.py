@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import json
+import re
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -10,8 +14,11 @@ import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lilllm.course.plan import LECTURES
+from lilllm.course.record import Record
 from lilllm.tracing.cost import Cost, LineCost, cost_path
 from lilllm.tracing.reader import load
+from tests.viewer.course import built_course
 
 VIEWER = Path(__file__).resolve().parents[2] / "viewer"
 
@@ -20,7 +27,7 @@ VIEWER = Path(__file__).resolve().parents[2] / "viewer"
 def app(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("LILLLM_VIEWER_ROOT", str(folder))
     monkeypatch.syspath_prepend(str(VIEWER))
-    for name in ("catalogue", "player_component", "compare_page", "open_page", "plain"):
+    for name in [path.stem for path in VIEWER.glob("*.py")]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     return AppTest.from_file(str(VIEWER / "streamlit_app.py"), default_timeout=30)
 
@@ -76,6 +83,140 @@ def test_a_broken_trace_says_why_in_one_line(app: AppTest) -> None:
     assert not app.exception
     assert [error.value.split(":")[0] for error in app.error] == ["The trace of 02\\_broken cannot be opened"]
     assert "not gzip" in app.error[0].value.replace("\\", "")
+
+
+PLANNED = re.compile(r'class="state">planned')
+
+
+def drawn(app: AppTest) -> str:
+    """The map's markup, as the browser is given it."""
+    (sent,) = [element.proto for element in app.main if "bidi" in type(element.proto).__name__.lower()]
+    return str(json.loads(sent.json)["markup"])
+
+
+@pytest.fixture
+def course(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone with the first two lectures of the plan, and a record of one's own."""
+    built_course(tmp_path, (folder / "traces" / "01_pairs.trace.jsonl.gz").read_bytes())
+    monkeypatch.setenv("LILLLM_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_the_map_has_all_lectures_by_part_and_opens_those_that_are_built(
+    app: AppTest, course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LILLLM_VIEWER_ROOT", str(course))
+    app.run()
+    assert not app.exception
+    markup = drawn(app)
+    for lecture in LECTURES:
+        assert f'<span class="number">{lecture.number}</span> <span class="title">{lecture.title}</span>' in markup
+    assert re.findall(r'data-open="(\w+)" title', markup) == ["01_tokenization", "02_tensors"]
+    assert len(PLANNED.findall(markup)) == 24
+    assert markup.count('<span class="minutes">5 min</span>') == 2
+    assert ">needs 01, 04, 07</span>" in markup
+    for part in dict.fromkeys(lecture.part for lecture in LECTURES):
+        assert f"{part.partition('. ')[2]}</span>" in markup
+    wide, narrow = re.findall(r"<svg class=\"(?:wide|narrow)\".*?</svg>", markup)
+    for svg in (wide, narrow):
+        assert svg.count("<path") == sum(len(lecture.needs) for lecture in LECTURES)
+    assert "Begin with 01 tokenization." in markup
+    assert 'href="?trace=01_tokenization" data-open="01_tokenization">Open 01 tokenization</a>' in markup
+
+
+def test_the_map_shows_what_the_reader_has_done_and_where_to_go_on(
+    app: AppTest, course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LILLLM_VIEWER_ROOT", str(course))
+    record = Record(course / "home")
+    record.tried("one.a", "solved", hint=1)
+    record.tried("one.b", "wrong")
+    record.guessed("key", "How many for 01?", 3, 0.5)
+    app.run()
+    markup = drawn(app)
+    assert '<span class="state">1 of 2<span class="more"> solved</span></span>' in markup
+    assert '<i style="width:50%">' in markup
+    told = "1 of 2 exercises solved, 1 tried, 1 with help, 1 of 1 prediction made"
+    assert f"Go on with 01 tokenization: {told}." in markup
+    assert f"You: {told}" in text(app)
+    assert "<b>1</b> of 4 exercises" in markup
+    record.tried("one.b", "solved")
+    app.run()
+    markup = drawn(app)
+    assert '<li class="done"' in markup
+    assert "Next: 02 tensors." in markup
+    assert ">Open 02 tensors</a>" in markup
+    assert re.search(r'data-from="01" data-to="08" class="done"', markup)
+    assert "1 of 9 done" in markup
+
+
+@pytest.mark.parametrize("harm", ["broken", "newer", "empty"])
+def test_a_record_that_cannot_be_read_or_is_not_kept_is_told_and_breaks_nothing(
+    app: AppTest, course: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    monkeypatch.setenv("LILLLM_VIEWER_ROOT", str(course))
+    (course / "home").mkdir()
+    if harm == "broken":
+        (course / "home" / "progress.sqlite3").write_bytes(b"no record" * 200)
+    elif harm == "newer":
+        with contextlib.closing(sqlite3.connect(course / "home" / "progress.sqlite3")) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    else:
+        monkeypatch.setenv("LILLLM_HOME", "")
+    app.run()
+    assert not app.exception
+    (note,) = re.findall(r'<p class="note">(.*?)</p>', drawn(app))
+    assert {
+        "broken": "move it away to begin anew",
+        "newer": "written by a newer lilllm",
+        "empty": "Nothing is kept of what you do: LILLLM_HOME is empty.",
+    }[harm] in note
+    assert "Begin with 01 tokenization." in drawn(app)
+    assert app.button(key="open-01_tokenization")
+
+
+def test_names_and_titles_in_the_map_are_text(app: AppTest, course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LILLLM_VIEWER_ROOT", str(course))
+    monkeypatch.setenv("LILLLM_HOME", str(course / "<img src=x onerror=alert(1)>"))
+    (course / "<img src=x onerror=alert(1)>").write_text("a file where the folder should be")
+    app.run()
+    assert not app.exception
+    assert "<img" not in drawn(app)
+
+
+def test_no_line_of_the_map_runs_through_a_lecture(app: AppTest) -> None:
+    app.run()  # puts the viewer's folder on the path
+    import map_layout as layout
+
+    places = layout.PLACES
+    assert len(set(places.values())) == len(LECTURES)
+    for source, target in layout.edges():
+        (left, row), (right, end) = places[source], places[target]
+        assert left < right
+        between = [number for number, (c, r) in places.items() if r == row and left < c < right]
+        assert between == [], f"the line from {source} to {target} runs through {between}"
+        if row != end:
+            at = layout.turn(source, target)
+            assert (right - 1) * layout.COLUMN + layout.BOX < at < right * layout.COLUMN, "it turns in the gap"
+    for number, lane in layout.lanes().items():
+        last = max(int(b) for a, b in layout.edges() if a == number)
+        for other, its in layout.lanes().items():
+            if other > number and its == lane:
+                assert int(other) >= last, "two lines lie on each other"
+
+
+# ---------------------------------------------------------------------------------------------------------- the museum
+
+
+def test_a_programs_docstring_does_not_tell_what_is_wrong(app: AppTest) -> None:
+    app.run()
+    from museum_page import unspoiled
+
+    told = '"""A title\n\nSymptom: a.\nLook: there.\nCause: it is\nthis.\nFix: that.\n"""\nx = 1\n'
+    assert unspoiled(told) == '"""A title\n\nSymptom: a.\nLook: there.\n\n\n\n"""\nx = 1\n'
+    assert unspoiled(told.replace('.\n"""', '."""')).splitlines()[6:] == ['"""', "x = 1"]
+    for other in ("x = 1\n", '"""No case."""\nx = """\nCause: 1"""\n', '"""Broken off\nCause: so'):
+        assert unspoiled(other) == other
 
 
 def test_without_lectures_and_traces_it_says_how_to_make_them(

@@ -1,0 +1,138 @@
+"""The failure museum: programs with a bug that people really make, by lecture. The symptom first, the cause on request.
+
+`?case=NAME&step=N` opens a case at a step of its broken run. NAME selects from the list and is never a path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import msgspec
+import streamlit as st
+from catalogue import root
+from compare_page import Unreadable, show_pair
+from plain import plain, sentence
+from player_component import show_packed, stamp
+from streamlit.navigation.page import StreamlitPage
+
+from lilllm.course.museum import Case, CaseError, names, read_case
+from lilllm.course.plan import LECTURES
+from lilllm.tracing.prepare import prepare
+from lilllm.tracing.reader import Trace, TraceError, load
+
+_TITLES = {lecture.number: f"{lecture.number} {lecture.title}" for lecture in LECTURES}
+
+
+def museum() -> StreamlitPage:
+    """The page, for the navigation and for links to it."""
+    return st.Page(museum_page, title="Museum", url_path="museum")
+
+
+def read_cases() -> tuple[dict[str, Case], list[str]]:
+    """The cases by name, and what is wrong with those that cannot be read."""
+    found, problems = {}, []
+    for name in names(root()):
+        try:
+            found[name] = read_case(root(), name)
+        except (CaseError, OSError, UnicodeDecodeError) as error:
+            problems.append(f"{plain(name)} cannot be shown: {plain(str(error))}.")
+    return found, problems
+
+
+def unspoiled(text: str) -> str:
+    """A program with the cause and the fix taken out of its docstring; every line stays where it is."""
+    told = re.match(r'"""(?:(?!""")(?:.|\n))*?\n(?=Cause:)', text)
+    if told is None or (end := text.find('"""', told.end())) < 0:
+        return text
+    return text[: told.end()] + "\n" * text.count("\n", told.end(), end) + text[end:]
+
+
+@st.cache_data(max_entries=4, show_spinner="Opening the trace ...")
+def payload(path: str, changed: tuple[int, ...]) -> bytes:
+    """The prepared trace of a broken program, which does not tell what is wrong; ``changed`` as of lectures' traces.
+
+    Raises: TraceError, OSError.
+    """
+    trace: Trace = load(Path(path))
+    files = [msgspec.structs.replace(file, text=unspoiled(file.text)) for file in trace.head.files]
+    return prepare(dataclasses.replace(trace, head=msgspec.structs.replace(trace.head, files=files)))
+
+
+def _choose(name: str | None) -> None:
+    st.session_state["case"] = name
+    st.session_state["revealed"] = False
+
+
+def _hide() -> None:
+    st.session_state["revealed"] = False
+
+
+def _list(cases: dict[str, Case], problems: list[str]) -> None:
+    with st.container(key="museum"):
+        st.title("Museum")
+        st.markdown(
+            "Programs with a bug that people really make. Each shows its symptom; find the cause in the trace, step by "
+            "step, before you ask for it."
+        )
+        for problem in problems:
+            st.warning(problem)
+        if not cases:
+            st.info("There is no case yet. They are programs in `lectures/broken`.")
+        number = ""
+        for name, case in cases.items():
+            if case.lecture != number:
+                number = case.lecture
+                st.markdown(f"### {plain(_TITLES.get(number, number))}")
+            with st.container(border=True, key=f"case-{name}"):
+                left, right = st.columns([5, 1], vertical_alignment="center")
+                left.markdown(f"#### {plain(case.title)}")
+                left.markdown(sentence(case.symptom))
+                left.caption(f"**Where to look** {sentence(case.look)}")
+                right.button("Look into it", key=f"look-{name}", on_click=_choose, args=(name,), width="stretch")
+
+
+def _show(case: Case) -> None:
+    with st.container(key="told"):
+        left, right = st.columns([6, 1], vertical_alignment="top")
+        left.markdown(f"### {plain(case.title)}")
+        left.markdown(f"{sentence(case.symptom)}  \n**Where to look** {sentence(case.look)}")
+        right.button("All cases", key="back", on_click=_choose, args=(None,), width="stretch")
+        revealed = right.toggle("Reveal", key="revealed", help="The cause, the fix, and both runs side by side")
+        if revealed:
+            st.markdown(f"**The cause** {sentence(case.cause)}")
+            st.markdown(f"**The fix** {sentence(case.fix)}")
+            st.code("\n".join(case.diff().splitlines()[2:]), language="diff")
+    broken, fixed = case.trace(), case.trace(fixed=True)
+    try:
+        if revealed and broken.is_file() and fixed.is_file():
+            show_pair(("broken", broken), ("fixed", fixed))
+        elif broken.is_file():
+            show_packed(case.name, payload(str(broken), stamp(broken)))
+        else:
+            st.info(f"Its trace is not built yet: `lilllm lectures build {case.lecture}` makes it.")
+    except (TraceError, Unreadable, OSError) as error:
+        st.error(f"The trace of {plain(case.name)} cannot be opened: {plain(str(error))}.")
+
+
+def museum_page() -> None:
+    cases, problems = read_cases()
+    asked = st.query_params.get("case")
+    name = st.selectbox(
+        "Case",
+        list(cases),
+        index=None,
+        key="case",
+        bind="query-params",  # as in the list of lectures: the labels are the names
+        on_change=_hide,
+        placeholder="Choose a case",
+        label_visibility="collapsed",
+    )
+    if asked and asked not in cases:
+        st.warning(f"There is no case called {plain(asked[:80])} here. These are the ones there are:")
+    if name is None:
+        st.html("<style>.st-key-case { display: none; }</style>")
+        _list(cases, problems)
+    else:
+        _show(cases[name])
