@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lilllm.accounting.params import total
 from lilllm.accounting.shape import Shape, one_of
+from lilllm.accounting.untouched import untouched
 from lilllm.tracing.operations import cpu_attention
 
 Attention = Literal["plain", "flash"]
@@ -125,17 +126,18 @@ def measure(module: nn.Module, *inputs: Any, backward: bool = True, **named: Any
     >>> measure(nn.Linear(3, 5), torch.ones(2, 3))  # 2 x 2 x 3 x 5, and dL/dW; the input needs no gradient
     {'forward': 60, 'backward': 60}
     """
-    with torch.set_grad_enabled(backward), _counter() as counter:
-        result = module(*inputs, **named)
-    counts = {"forward": counter.get_total_flops()}
-    if backward:
-        leaves = [one for one in (*module.parameters(), *_tensors((inputs, named))) if one.requires_grad]
-        outputs = [one.sum() for one in _tensors(result) if one.requires_grad]
-        if not outputs:
-            raise ValueError("no output of the module depends on anything with a gradient; give backward=False")
-        with _counter() as counter:
-            torch.autograd.grad(outputs, leaves, allow_unused=True)  # unlike backward(), touches no .grad
-        counts["backward"] = counter.get_total_flops()
+    with untouched(module):
+        with torch.set_grad_enabled(backward), _counter() as counter:
+            result = module(*inputs, **named)
+        counts = {"forward": counter.get_total_flops()}
+        if backward:
+            leaves = [one for one in (*module.parameters(), *_tensors((inputs, named))) if one.requires_grad]
+            outputs = [one.sum() for one in _tensors(result) if one.requires_grad]
+            if not outputs:
+                raise ValueError("no output of the module depends on anything with a gradient; give backward=False")
+            with _counter() as counter:
+                torch.autograd.grad(outputs, leaves, allow_unused=True)  # unlike backward(), touches no .grad
+            counts["backward"] = counter.get_total_flops()
     return counts
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lilllm.accounting.flops import Attention
 from lilllm.accounting.shape import Shape, one_of
+from lilllm.accounting.untouched import untouched
 
 Checkpointing = Literal["none", "selective", "full"]
 
@@ -38,6 +39,21 @@ class Precision:
 # 2020, arXiv:1910.02054, section 3.1 (K = 12).
 MIXED = Precision(weight=2, gradient=2, optimizer=4 + 4 + 4)
 FP32 = Precision(weight=4, gradient=4, optimizer=4 + 4)
+
+Optimizer = Literal["adamw", "momentum", "sgd"]
+_MOMENTS = {"adamw": 2, "momentum": 1, "sgd": 0}
+
+
+def mixed(optimizer: Optimizer = "adamw") -> Precision:
+    """Mixed precision with an optimizer that keeps so many fp32 numbers a parameter beside the fp32 weight.
+
+    What another optimizer keeps: `lilllm.accounting.optimizer_state` measures it.
+
+    >>> mixed("adamw") == MIXED, mixed("sgd").total
+    (True, 8)
+    """
+    one_of("optimizer", optimizer, get_args(Optimizer))
+    return Precision(weight=2, gradient=2, optimizer=4 + 4 * _MOMENTS[optimizer])
 
 
 def training_state(n_parameters: int, precision: Precision = MIXED) -> dict[str, int]:
@@ -140,6 +156,7 @@ def saved_by(module: nn.Module, *inputs: Any, **named: Any) -> int:
         kept.setdefault(tensor.untyped_storage()._cdata, tensor)
         return tensor
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    with untouched(module), torch.enable_grad(), hooks:
         module(*inputs, **named)
     return sum(tensor.untyped_storage().nbytes() for storage, tensor in kept.items() if storage not in own)

@@ -59,6 +59,8 @@ class Shape:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if field.type == "int" and not (whole and value > 0):
                 raise ValueError(f"{field.name} is {value!r}; give a whole number of at least 1")
+            if field.type == "bool" and not isinstance(value, bool):
+                raise ValueError(f"{field.name} is {value!r}; give true or false")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(
                 f"{self.n_heads} heads cannot share {self.n_kv_heads} key-value heads evenly; "
@@ -87,7 +89,7 @@ class Shape:
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise ValueError where ``value`` of the option ``name`` is none of those allowed."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} is {value!r}; give one of: {', '.join(allowed)}")
 
 

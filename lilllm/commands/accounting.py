@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import click
 
+from lilllm.accounting.config import parse_field, read_shape, shape_from
 from lilllm.accounting.gpus import GPUS
 from lilllm.accounting.shape import PRESETS, Shape
 
@@ -22,7 +24,20 @@ def _finite(_: click.Context, option: click.Parameter, value: float | None) -> f
 
 
 @click.command(name="accounting")
-@click.option("--preset", required=True, type=click.Choice(list(PRESETS)), metavar="NAME", help=_MODELS)
+@click.option("--preset", type=click.Choice(list(PRESETS)), metavar="NAME", help=_MODELS)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Or a model of your own: a JSON file with the fields of a shape.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a field, such as n_kv_heads=8; may be given again. Without a model, all its fields.",
+)
 @click.option(
     "--batch",
     type=click.IntRange(1, 10**6),
@@ -58,25 +73,67 @@ def _finite(_: click.Context, option: click.Parameter, value: float | None) -> f
     show_default=True,
     help="Whether scores are kept for the backward pass (plain) or not.",
 )
+@click.option(
+    "--optimizer",
+    type=click.Choice(["adamw", "momentum", "sgd"]),
+    default="adamw",
+    show_default=True,
+    help="What keeps state: two moments, one, or none, in fp32 beside the fp32 weights.",
+)
 def command(
-    preset: str, batch: int, seq: int | None, gpus: int, kind: str, tokens: float | None, mfu: float, attention: str
+    preset: str | None,
+    config: Path | None,
+    changes: tuple[str, ...],
+    batch: int,
+    seq: int | None,
+    gpus: int,
+    kind: str,
+    tokens: float | None,
+    mfu: float,
+    attention: str,
+    optimizer: str,
 ) -> None:
-    """Parameters, FLOPs, memory on each GPU and days of training of a well-known model.
+    """Parameters, FLOPs, memory on each GPU and days of training of a well-known model, or of your own.
 
-    Mixed precision with AdamW: 16 bytes a parameter. DDP and ZeRO 1 to 3, with activations kept or, checkpointed,
+    Mixed precision; with AdamW 16 bytes a parameter. DDP and ZeRO 1 to 3, with activations kept or, checkpointed,
     computed again. One GB is 10^9 bytes. Not counted: communication, the CUDA context, fragmentation.
+
+    \b
+    Fields of a model: vocab_size, n_layers, d_model, n_heads, d_ff, context_len;
+    as in a Llama if not given: n_kv_heads, d_head, gated, tied, norm, biases,
+    positions, qk_norm.
     """
     from lilllm.accounting.params import total
 
-    shape = PRESETS[preset]
+    name, shape = _chosen(preset, config, changes)
     seq = seq or min(shape.context_len, USUAL_LENGTH)
     try:
         shape.check(batch=batch, seq=seq)
     except ValueError as error:
-        raise click.UsageError(f"{preset}: {error}") from None
+        raise click.UsageError(f"{name}: {error}") from None
     tokens = tokens or 20.0 * total(shape)
-    click.echo("\n".join([*_model(preset, shape, seq), "", *_memory(shape, batch, seq, gpus, kind, attention)]))
+    memory = _memory(shape, batch, seq, gpus, kind, attention, optimizer)
+    click.echo("\n".join([*_model(name, shape, seq), "", *memory]))
     click.echo("\n" + _time(shape, seq, gpus, kind, tokens, mfu))
+
+
+def _chosen(preset: str | None, config: Path | None, changes: tuple[str, ...]) -> tuple[str, Shape]:
+    """The model's name to show, and its shape."""
+    if preset and config:
+        raise click.UsageError("--preset and --config are two models: give one of them, and --set for what differs")
+    if not preset and not config and not changes:
+        raise click.UsageError("which model? Give --preset NAME, --config FILE or --set FIELD=VALUE for each field")
+    try:
+        given = dict(map(parse_field, changes))
+        if len(given) < len(changes):
+            raise ValueError("--set names a field twice; give it once")
+        shape = read_shape(config, given) if config else shape_from(given, PRESETS[preset] if preset else None)
+    except (ValueError, OSError) as error:
+        raise click.UsageError(str(error)) from None
+    if not preset and not config:
+        return "your model", shape
+    name = config.stem if config else str(preset)
+    return (f"{name} with {', '.join(changes)}" if changes else name), shape
 
 
 def _model(name: str, shape: Shape, seq: int) -> list[str]:
@@ -101,15 +158,25 @@ def _shares(parts: dict[str, int]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {part / whole:.1%}" for name, part in parts.items() if part)
 
 
-def _memory(shape: Shape, batch: int, seq: int, gpus: int, kind: str, attention: str) -> list[str]:
+def _memory(shape: Shape, batch: int, seq: int, gpus: int, kind: str, attention: str, optimizer: str) -> list[str]:
+    from lilllm.accounting.memory import mixed
     from lilllm.accounting.plan import fits
 
-    memory = GPUS[kind].memory
+    memory, precision = GPUS[kind].memory, mixed(optimizer)  # type: ignore[arg-type]
     rows = [
-        f"On each of {gpus:,} x {kind}: {batch:,} sequence{'s' * (batch > 1)} at once, {attention} attention; GB",
+        f"On each of {gpus:,} x {kind}: {batch:,} sequence{'s' * (batch > 1)} at once, {attention} attention, "
+        f"{optimizer}; GB",
         f"  {'':8}{'checkpointed':>13}{'state':>10}{'activations':>13}{'total':>10}  {'fits':6}largest that fits",
     ]
-    for way in fits(shape, batch=batch, seq=seq, gpus=gpus, memory=memory, attention=attention):  # type: ignore[arg-type]
+    for way in fits(
+        shape,
+        batch=batch,
+        seq=seq,
+        gpus=gpus,
+        memory=memory,
+        attention=attention,  # type: ignore[arg-type]
+        precision=precision,
+    ):
         fit = "yes" if way.total <= memory else "no"
         rows.append(
             f"  {way.stage:8}{'yes' if way.checkpointing else 'no':>13}{way.state / 1e9:>10,.1f}"
@@ -124,7 +191,9 @@ def _time(shape: Shape, seq: int, gpus: int, kind: str, tokens: float, mfu: floa
 
     flops = GPUS[kind].flops
     time = days(shape, tokens=tokens, seq=seq, gpus=gpus, flops=flops, mfu=mfu)
-    long = f"{time:,.0f} days" if time >= 10 else f"{time:.1f} days" if time >= 2 else f"{time * 24:.1f} hours"
+    units = (("days", 1.0, 2.0), ("hours", 24.0, 1.0), ("minutes", 1440.0, 1.0), ("seconds", 86400.0, 0.0))
+    unit, count = next((unit, time * a_day) for unit, a_day, least in units if time * a_day >= least)
+    long = f"{count:,.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}"
     return (
         f"Training on {tokens:.3g} tokens takes {per_token(shape, seq=seq) * tokens:.3g} FLOPs:\n"
         f"  {long} on {gpus:,} x {kind} ({flops / 1e12:,.0f} TFLOP/s each) at an MFU of {mfu:.0%}"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lilllm.accounting.memory import FP32, MIXED, activations, kv_cache, per_gpu, saved_by, training_state
+from lilllm.accounting.memory import FP32, MIXED, activations, kv_cache, mixed, per_gpu, saved_by, training_state
 from lilllm.accounting.params import total
 from lilllm.accounting.shape import Shape, preset
 from tests.accounting.published import ZERO, megatron
@@ -49,6 +49,14 @@ def test_sixteen_bytes_a_parameter_by_part() -> None:
     assert training_state(10) == {"parameters": 20, "gradients": 20, "optimizer": 120}
     assert training_state(10, FP32) == {"parameters": 40, "gradients": 40, "optimizer": 80}
     assert (MIXED.total, FP32.total) == (16, 16)
+
+
+@pytest.mark.bad_input
+def test_other_optimizers_keep_less() -> None:
+    assert [mixed(name).total for name in ("adamw", "momentum", "sgd")] == [16, 12, 8]
+    assert mixed() == MIXED
+    with pytest.raises(ValueError, match="optimizer is 'lion'; give one of: adamw, momentum, sgd"):
+        mixed("lion")  # type: ignore[arg-type]
 
 
 def test_what_each_stage_shards() -> None:

@@ -15,7 +15,9 @@ from lilllm.accounting import PRESETS, Shape, preset
 LLAMA = dataclasses.asdict(PRESETS["llama3-8b"])
 
 
-@pytest.mark.parametrize("name", ["shape", "params", "flops", "memory", "gpus", "roofline", "plan", "formats"])
+@pytest.mark.parametrize(
+    "name", ["shape", "params", "flops", "memory", "gpus", "roofline", "plan", "formats", "config"]
+)
 def test_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"lilllm.accounting.{name}"))
     assert result.failed == 0
@@ -30,6 +32,8 @@ def test_examples(name: str) -> None:
         ({"d_ff": True}, "d_ff is True; give a whole number"),
         ({"vocab_size": "many"}, "vocab_size is 'many'"),
         ({"n_kv_heads": 5}, "32 heads cannot share 5 key-value heads evenly; give n_kv_heads that divides n_heads"),
+        ({"gated": "yes"}, "gated is 'yes'; give true or false"),
+        ({"tied": 1}, "tied is 1; give true or false"),
         ({"norm": "batch"}, "norm is 'batch'; give one of: layer, rms"),
         ({"positions": "alibi"}, "positions is 'alibi'; give one of: learned, rotary, relative"),
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +73,82 @@ def test_what_fits_is_what_is_below_the_memory_named(run, kind: str) -> None:
         assert (int(row[6].replace(",", "")) >= 1) == (row[5] == "yes")
 
 
+MINE = {"vocab_size": 1000, "n_layers": 2, "d_model": 64, "n_heads": 4, "d_ff": 256, "context_len": 128}
+
+
+def test_a_model_of_ones_own_from_a_file_and_from_options_is_the_same(run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(MINE), encoding="utf-8")
+    code, out, err = run("--config", path)
+    assert (code, err) == (0, "")
+    assert out.startswith("mine, sequences of 128 tokens\n")
+    # 2 x 1000 x 64, and in two layers 4 x 64 x 64, 3 x 64 x 256 and 2 x 64; 64 at the end
+    assert "\n  259,392 parameters" in out
+    fields = [part for name, value in MINE.items() for part in ("--set", f"{name}={value}")]
+    assert run(*fields) == (0, out.replace("mine,", "your model,"), "")
+
+
+def test_a_field_is_changed_in_a_file_and_in_a_preset(run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({**MINE, "d_head": 16, "n_layers": 9}), encoding="utf-8")
+    out = run("--config", path, "--set", "n_layers=2", "--set", "tied=true")[1]
+    assert out.startswith("mine with n_layers=2, tied=true, sequences")
+    assert "\n  195,392 parameters" in out  # 64,000 fewer
+    # Llama 3 with Llama 2's heads: 24 more in 32 layers, 128 wide, keys and values, 4096 x 128 each
+    more = 8_030_261_248 + 32 * 24 * 128 * 2 * 4096
+    assert f"\n  {more:,} parameters" in run("--preset", "llama3-8b", "--set", "n_kv_heads=32")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "mine.json: Expecting property name"),
+        ("[1]", "mine.json: it holds list; give an object of a shape's fields"),
+        ("null", "mine.json: it holds NoneType"),
+        ("[" * 100_000, "mine.json: it is nested too deep"),
+        ("\xff", "mine.json: 'utf-8' codec can't decode"),
+        (json.dumps({**MINE, "hidden_size": 64}), "mine.json: a shape has no field 'hidden_size'; the fields are: "),
+        (json.dumps({**MINE, "n_heads": 5}), "d_model 64 is not divisible by 5 heads; give d_head"),
+        (json.dumps({**MINE, "n_heads": 0}), "n_heads is 0; give a whole number of at least 1"),
+        (json.dumps({**MINE, "n_heads": "4"}), "n_heads is '4'; give a whole number"),
+        (json.dumps({**MINE, "d_model": 64.0}), "d_model is 64.0; give a whole number"),
+        (json.dumps({**MINE, "norm": ["rms"]}), "norm is ['rms']; give one of: layer, rms"),
+        (json.dumps({**MINE, "gated": None}), "gated is None; give true or false"),
+        ('{"n_layers": 1, "n_layers": 2}', "'n_layers' is given twice; give it once"),
+    ],
+)
+def test_bad_input_file_of_a_model(run, tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_bytes(text.encode("latin-1"))
+    code, out, err = run("--config", path)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_bad_input_two_models(run, tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps(MINE), encoding="utf-8")
+    assert "are two models: give one" in run("--preset", "gpt2", "--config", tmp_path / "mine.json")[2]
+    assert "is a directory" in run("--config", tmp_path)[2]
+
+
+@pytest.mark.parametrize(("optimizer", "bytes_each"), [("adamw", 16), ("momentum", 12), ("sgd", 8)])
+def test_state_by_optimizer(run, optimizer: str, bytes_each: int) -> None:
+    out = run("--preset", "llama2-7b", "--optimizer", optimizer)[1]
+    state = next(line.split()[2] for line in out.splitlines() if line.startswith("  DDP"))
+    assert state == f"{6_738_415_616 * bytes_each / 1e9:.1f}"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "time"), [("1e6", "seconds"), ("1e8", "minutes"), ("1e10", "hours"), ("1e12", "days")]
+)
+def test_time_in_a_unit_that_suits_it(run, tokens: str, time: str) -> None:
+    out = run("--preset", "gpt2", "--tokens", tokens)[1]
+    count, unit = re.search(r"^  ([\d.,]+) (\w+) on 1 x", out, re.MULTILINE).groups()
+    assert unit == time
+    assert float(count.replace(",", "")) > 0
+
+
 def test_plain_attention_takes_more(run) -> None:
     def kept(*more: str) -> float:
         out = run("--preset", "gpt2", *more)[1]
@@ -83,7 +161,19 @@ def test_plain_attention_takes_more(run) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ((), "Missing option '--preset'"),
+        ((), "which model? Give --preset NAME, --config FILE or --set FIELD=VALUE for each field"),
+        (
+            ("--set", "d_model=64"),
+            "the shape lacks vocab_size, n_layers, n_heads, d_ff, context_len; give vocab_size, ",
+        ),
+        (("--preset", "gpt2", "--set", "n_laers=2"), "no field 'n_laers'; did you mean 'n_layers'? the fields are: "),
+        (("--preset", "gpt2", "--set", "n_layers"), "'n_layers' sets nothing; give FIELD=VALUE, such as n_layers=24"),
+        (("--preset", "gpt2", "--set", "n_layers=many"), "n_layers is 'many'; give a whole number of at least 1"),
+        (("--preset", "gpt2", "--set", "tied=1"), "tied is 1; give true or false"),
+        (("--preset", "gpt2", "--set", "tied=true", "--set", "tied=false"), "names a field twice; give it once"),
+        (("--preset", "gpt2", "--set", "d_ff=" + "9" * 40), "give 1000000000 at most"),
+        (("--config", "nowhere.json"), "'nowhere.json' does not exist"),
+        (("--preset", "gpt2", "--optimizer", "lion"), "'lion' is not one of 'adamw'"),
         (("--preset", "gtp2"), "'gtp2' is not one of 'gpt2'"),
         (("--preset", "gpt2", "--gpu", "h100"), "'h100' is not one of"),
         (("--preset", "gpt2", "--seq", "1025"), "seq 1025 is longer than the 1024 learned positions; give a shorter"),
