@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from pathlib import Path
 
 import pytest
@@ -116,11 +115,10 @@ def test_nan_and_inf(record) -> None:
     assert (tensor.nan, tensor.min, tensor.max, tensor.data) == (1, 1.0, 1.0, [1.0, "nan"])
 
 
-def test_both_infinities_in_one_tensor_raise_no_warning(record) -> None:
-    """Their sum is NaN, of which numpy warns; the lecture's output would hold the warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        trace = record("import numpy as np\na = np.array([1.0, np.inf, -np.inf])\nend = 0\n")
+def test_both_infinities_in_one_tensor_raise_no_warning(record, capfd) -> None:
+    """Their sum is NaN, of which numpy warns; the warning would stand in the output of the program."""
+    trace = record("import numpy as np\na = np.array([1.0, np.inf, -np.inf])\nend = 0\n")
+    assert "RuntimeWarning" not in capfd.readouterr().err
     tensor = next(v for v in trace.values if type(v).__name__ == "Tensor")
     assert (tensor.inf, tensor.nan, tensor.min, tensor.max) == (2, 0, 1.0, 1.0)
 
