@@ -1374,8 +1374,8 @@ assert panel.value == before
 # batch norm. The title of the paper names a reason: less *internal covariate shift*, that is, each layer no longer
 # has to follow the changing distribution of what the layers below send it. Santurkar and others (2018) tested that
 # reason: they shifted and stretched the outputs of batch norm at random, anew at each step, so that the distribution
-# moved more than ever (theirs differed from row to row as well; ours is one shift and one stretch a unit and step). We
-# do this as a third column.
+# moved more than ever. We do so in a third column, with one shift and one stretch for each unit and step (theirs
+# differed from row to row as well).
 
 
 # %%
