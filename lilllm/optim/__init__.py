@@ -1,7 +1,7 @@
 """Optimizers, schedules and clipping, each equal to torch's where torch has one.
 
-Read in order: base (what they share), descent (SGD, momentum), adaptive (Adagrad, RMSProp, Adadelta), adam (Adam,
-AdamW), matrix (Adafactor, Shampoo, Muon), schedules (the learning rate over time), clip.
+Read in order: base (what they share), options (what may be asked of them), descent (SGD, momentum), adaptive (Adagrad,
+RMSProp, Adadelta), adam (Adam, AdamW), matrix (Adafactor, Shampoo, Muon), schedules, clip.
 """
 
 from lilllm.optim.adam import Adam, AdamW

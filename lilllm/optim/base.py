@@ -7,7 +7,8 @@ Read in order: Rule, refuse_bad (what a gradient may not be); options.py says wh
 
 Numerics: the state has the parameter's dtype and device, as torch's has; step counts are Python ints, so that bias
 corrections are computed in double precision. States are torch's by name: a ``state_dict`` of torch's SGD, Adagrad,
-Adam, AdamW, Adafactor or Muon loads here, and one from here loads there.
+Adam, AdamW, Adafactor or Muon loads here; one from here loads there (the groups of torch's SGD, Adafactor and Muon have
+options that ours do not: keep torch's ``param_groups`` and take our ``state``).
 
 Left out of torch's options: ``maximize`` (negate the loss), ``amsgrad``, ``dampening``, ``differentiable``,
 ``capturable``, ``fused``, learning rates that are tensors; sparse gradients and complex parameters.
@@ -151,12 +152,7 @@ def refuse_bad(grads: list[Tensor]) -> None:
     """
     if not grads:
         return
-    for g in grads:
-        if g.layout is not torch.strided:
-            raise ValueError(
-                f"a gradient of shape {tuple(g.shape)} is sparse ({g.layout}); make the layer dense "
-                "(nn.Embedding(..., sparse=False)) or use torch.optim.SparseAdam for its parameter"
-            )
+    refuse_sparse(grads)
     sums = [n.to(grads[0].device) for n in torch._foreach_norm(grads)]
     if math.isfinite(torch.stack(sums).sum(dtype=torch.float64).item()):
         return
@@ -167,3 +163,13 @@ def refuse_bad(grads: list[Tensor]) -> None:
             f"{len(bad)} of {len(grads)} gradients hold NaN or infinity (the first has shape {bad[0]}); nothing was "
             "updated. Look at the loss of this batch, lower the learning rate or clip the gradient"
         )
+
+
+def refuse_sparse(grads: list[Tensor]) -> None:
+    """Raise ValueError if any gradient is sparse."""
+    for g in grads:
+        if g.layout is not torch.strided:
+            raise ValueError(
+                f"a gradient of shape {tuple(g.shape)} is sparse ({g.layout}); make the layer dense "
+                "(nn.Embedding(..., sparse=False)) or use torch.optim.SparseAdam for its parameter"
+            )

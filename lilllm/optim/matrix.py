@@ -110,7 +110,7 @@ class Shampoo(Rule):
             state["step"] = 0
             for i in axes:
                 state[f"moment_{i}"] = group["eps"] * torch.eye(step.shape[i], dtype=p.dtype, device=p.device)
-        for i, flat in [(i, step.movedim(i, 0).flatten(1)) for i in axes]:  # (n_i, the rest)
+        for i, flat in [(i, step.movedim(i, 0).reshape(step.shape[i], -1)) for i in axes]:  # (n_i, the rest)
             moment = state[f"moment_{i}"].addmm_(flat, flat.T)
             if state["step"] % group["every"] == 0:
                 state[f"root_{i}"] = inverse_root(moment, 2 * len(axes))

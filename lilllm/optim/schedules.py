@@ -4,14 +4,16 @@ resumes by itself.
     rate = cosine(peak=3e-4, warmup=100, total=1000)
     for group in optimizer.param_groups: group["lr"] = rate(step)
 
-Steps are counted from 0. Warm-up is linear and reaches the peak at step ``warmup``; step 0 of a warm-up of w has peak
-/ w, not 0, so that no step is wasted.
+Steps are counted from 0. A warm-up of w steps is linear: its first step has peak / w, not 0, so that no step is wasted,
+and its last has the peak. For a torch scheduler: `LambdaLR(optimizer, lambda step: rate(step) / peak)` of an optimizer
+whose lr is ``peak``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 Schedule = Callable[[int], float]
 
@@ -35,7 +37,11 @@ def inverse_sqrt(*, peak: float, warmup: int) -> Schedule:
     _check(peak, warmup)
     if warmup < 1:
         raise ValueError(f"inverse_sqrt needs a warmup of at least 1 step, got {warmup}")
-    return lambda step: peak * min((step + 1) / warmup, math.sqrt(warmup / (step + 1)))
+
+    def rate(step: int) -> float:
+        return peak * (_rise(step, warmup) if step < warmup else math.sqrt(warmup / (step + 1)))
+
+    return rate
 
 
 def cosine(*, peak: float, total: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
@@ -77,7 +83,10 @@ def steps(
     _check(peak, warmup, total)
     if any(not 0 <= a <= 1 for a in at):
         raise ValueError(f"at holds fractions of the run, from 0 to 1, got {tuple(at)}")
-    return lambda step: peak * _rise(step, warmup) * factor ** sum(step >= a * total for a in at)
+    if not 0 < factor <= 1:
+        raise ValueError(f"factor must be above 0 and at most 1, got {factor}")
+    drops = [math.ceil(a * total - 1e-9) for a in at]  # 0.07 * 100 is a little above 7
+    return lambda step: peak * _rise(step, warmup) * factor ** sum(step >= drop for drop in drops)
 
 
 def wsd(*, peak: float, total: int, warmup: int, decay: float = 0.1, floor: float = 0.0) -> Schedule:
@@ -89,6 +98,10 @@ def wsd(*, peak: float, total: int, warmup: int, decay: float = 0.1, floor: floa
     if not 0 < decay <= 1:
         raise ValueError(f"decay is the fraction of the run that cools down, above 0 and at most 1, got {decay}")
     start = total - decay * total
+    if warmup > start + 1e-9:
+        raise ValueError(
+            f"the warmup of {warmup} steps reaches into the last {decay:.0%} of {total} that cool down; shorten one"
+        )
 
     def rate(step: int) -> float:
         if step < start:
@@ -106,7 +119,11 @@ def _rise(step: int, warmup: int) -> float:
 
 
 def _check(peak: float, warmup: int, total: int | None = None, floor: float = 0.0) -> None:
-    if not 0 < peak < math.inf or not 0 <= floor <= peak:
+    given = {"peak": peak, "warmup": warmup, "total": total, "floor": floor}
+    for name, value in given.items():
+        if value is not None and (not isinstance(value, Real) or not math.isfinite(value)):
+            raise ValueError(f"{name} must be a finite number, got {value!r} (a {type(value).__name__})")
+    if not peak > 0 or not 0 <= floor <= peak:
         raise ValueError(f"peak must be above 0 and floor between 0 and peak, got peak {peak} and floor {floor}")
     if warmup < 0 or (total is not None and not warmup < total):
         raise ValueError(f"warmup must be at least 0 and below total, got warmup {warmup} and total {total}")

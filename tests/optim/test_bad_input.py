@@ -69,6 +69,128 @@ def test_ranges() -> None:
         optim.Adafactor([_matrix()], beta2_decay=0.5)
 
 
+@pytest.mark.parametrize("rule", ALL)
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        (torch.ones(2, 2, requires_grad=True), r"got one tensor of shape \(2, 2\); put it in a list"),
+        ({"params": []}, "got one dict; put it in a list"),
+        ([torch.ones(2, 2, dtype=torch.complex64, requires_grad=True)], "takes real parameters, got torch.complex64"),
+        ([{"weights": []}], "its parameters under 'params'"),
+        ([{"params": [_matrix()], "weight_decy": 0.1}], "'weight_decy'; did you mean 'weight_decay'"),
+        ([{"params": [_matrix()], "lr": "0.1"}], r"lr must be a finite number >= 0, got '0.1' \(a str\)"),
+        ([_matrix() * 2], "leaf"),
+    ],
+)
+def test_bad_input_of_parameters(rule, params, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        rule(params)
+
+
+@pytest.mark.parametrize("rule", ALL)
+@pytest.mark.parametrize(
+    ("lr", "words"),
+    [
+        ("0.1", r"got '0.1' \(a str\)"),
+        (None, r"got None \(a NoneType\)"),
+        (True, "got True"),
+        (math.inf, "got inf"),
+        (torch.tensor(0.1), r"got tensor\(0.1000\) \(a Tensor\)"),
+    ],
+)
+def test_bad_input_of_rates(rule, lr: object, words: str) -> None:
+    with pytest.raises(ValueError, match=f"{rule.__name__}: lr must be a finite number >= 0, {words}"):
+        rule([_matrix()], lr=lr)
+
+
+@pytest.mark.parametrize(
+    ("rule", "option"),
+    [
+        (optim.AdamW, {"betas": 0.9}),
+        (optim.AdamW, {"betas": (0.9,)}),
+        (optim.AdamW, {"betas": (0.9, 0.99, 0.999)}),
+        (optim.Adam, {"betas": ("0.9", 0.99)}),
+        (optim.Adam, {"betas": "ab"}),
+        (optim.Adam, {"betas": (0.9, -0.1)}),
+        (optim.Adam, {"eps": -1e-8}),
+        (optim.Adam, {"eps": (None, 1e-3)}),
+        (optim.AdamW, {"foreach": "yes"}),
+        (optim.SGD, {"weight_decay": -1}),
+        (optim.SGD, {"nesterov": 1, "momentum": 0.9}),
+        (optim.RMSProp, {"alpha": 1.5}),
+        (optim.Adadelta, {"rho": math.nan}),
+        (optim.Adagrad, {"initial_accumulator_value": -1.0}),
+        (optim.Adafactor, {"eps": 1e-3, "d": 0.5}),
+        (optim.Adafactor, {"eps": (1e-3,)}),
+        (optim.Adafactor, {"beta2_decay": 0.1}),
+        (optim.Shampoo, {"every": 1.5}),
+        (optim.Shampoo, {"max_size": 0}),
+        (optim.Muon, {"ns_steps": 0}),
+    ],
+)
+def test_bad_input_of_options_also_in_a_group(rule, option: dict[str, object]) -> None:
+    name = "d" if "d" in option else next(iter(option))
+    if "d" in option:
+        option = {"d": option["d"]}
+    for make in (lambda: rule([_matrix()], **option), lambda: rule([{"params": [_matrix()], **option}])):
+        with pytest.raises(ValueError, match=f"{rule.__name__}: {name} must be .*, got "):
+            make()
+
+
+@pytest.mark.parametrize("rule", ALL)
+def test_a_group_that_is_refused_is_not_added(rule) -> None:
+    optimizer = rule([_matrix()])
+    for bad in ({"params": []}, {"params": [_matrix()], "lr": -1.0}, {"params": _matrix(), "weight_decay": "a"}):
+        if bad.keys() - {"params"} <= optimizer.defaults.keys():
+            with pytest.raises(ValueError, match=r"group 1 is empty|must be"):
+                optimizer.add_param_group(bad)
+    with pytest.raises(ValueError, match="a group is a dict"):
+        optimizer.add_param_group([_matrix()])
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("rule", ALL)
+@pytest.mark.parametrize("lr", [math.nan, -0.1])
+def test_a_rate_that_a_schedule_spoiled_changes_nothing(rule, lr: float) -> None:
+    w = _matrix()
+    optimizer = rule([w])
+    w.grad = torch.ones(2, 2)
+    optimizer.param_groups[0]["lr"] = lr
+    with pytest.raises(ValueError, match="lr must be a finite number >= 0"):
+        optimizer.step()
+    assert torch.equal(w, torch.ones(2, 2))
+
+
+def test_sparse_gradients_are_refused() -> None:
+    layer = torch.nn.Embedding(4, 2, sparse=True)
+    optimizer = optim.AdamW(layer.parameters())
+    layer(torch.tensor([1])).sum().backward()
+    with pytest.raises(ValueError, match=r"shape \(4, 2\) is sparse .*SparseAdam"):
+        optimizer.step()
+    with pytest.raises(ValueError, match="is sparse"):
+        optim.clip_by_norm(layer.parameters(), 1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_large_finite_gradients_are_no_infinity(dtype: torch.dtype) -> None:
+    # Their squares overflow, which is what the quick look sees; the second look must let them pass.
+    w = torch.ones(2, 2, dtype=dtype, requires_grad=True)
+    w.grad = torch.full_like(w, torch.finfo(dtype).max / 4)
+    optim.SGD([w], lr=0.0).step()
+    w.grad[1, 1] = math.nan
+    with pytest.raises(FloatingPointError):
+        optim.SGD([w], lr=0.0).step()
+
+
+def test_muon_says_where_else_to_go() -> None:
+    with pytest.raises(ValueError, match=r"shape \(8, 3, 3, 3\); give gains, biases and embeddings to AdamW.*matrix"):
+        optim.Muon(torch.nn.Conv2d(3, 8, 3).parameters())
+    optimizer = optim.Muon([_matrix()])
+    with pytest.raises(ValueError, match=r"shape \(2,\)"):
+        optimizer.add_param_group({"params": [torch.ones(2, requires_grad=True)]})
+    assert len(optimizer.param_groups) == 1
+
+
 def test_clipping() -> None:
     w = torch.zeros(2, requires_grad=True)
     with pytest.raises(ValueError, match="call backward"):
@@ -76,8 +198,19 @@ def test_clipping() -> None:
     w.grad = torch.tensor([3.0, math.nan])
     with pytest.raises(FloatingPointError, match="norm is nan"):
         optim.clip_by_norm([w], 1.0)
-    with pytest.raises(ValueError, match="above 0"):
-        optim.clip_by_value([w], 0.0)
+    for bad in (0.0, -1, math.nan, "1", None):
+        with pytest.raises(ValueError, match=r"limit must be a number above 0, got .*1.0 is usual"):
+            optim.clip_by_value([w], bad)
+        with pytest.raises(ValueError, match="max_norm must be a number above 0"):
+            optim.clip_by_norm([w], bad)
+    for bad in (math.nan, math.inf):
+        w.grad = torch.tensor([3.0, bad])
+        with pytest.raises(FloatingPointError, match="hold NaN or infinity"):
+            optim.clip_by_value([w], 1.0)
+        assert w.grad[0] == 3.0
+    w.grad = None
+    with pytest.raises(ValueError, match="call backward"):
+        optim.clip_by_value([w], 1.0)
 
 
 def test_schedules() -> None:
@@ -89,3 +222,24 @@ def test_schedules() -> None:
         schedules.steps(peak=1.0, total=10, at=(80, 90))
     with pytest.raises(ValueError, match="counted from 0"):
         schedules.constant(peak=1.0)(-1)
+    for rate in (
+        schedules.inverse_sqrt(peak=1.0, warmup=4),
+        schedules.cosine(peak=1.0, total=9),
+        schedules.linear(peak=1.0, total=9),
+        schedules.steps(peak=1.0, total=9),
+        schedules.wsd(peak=1.0, total=9, warmup=0),
+    ):
+        with pytest.raises(ValueError, match="counted from 0, got -1"):
+            rate(-1)
+    with pytest.raises(ValueError, match=r"peak must be a finite number, got '1' \(a str\)"):
+        schedules.cosine(peak="1", total=10)
+    with pytest.raises(ValueError, match="peak must be a finite number, got nan"):
+        schedules.constant(peak=math.nan)
+    with pytest.raises(ValueError, match=r"reaches into the last 10% of 100"):
+        schedules.wsd(peak=1.0, total=100, warmup=95)
+    with pytest.raises(ValueError, match="factor must be above 0"):
+        schedules.steps(peak=1.0, total=10, factor=0.0)
+    with pytest.raises(ValueError, match="floor between 0 and peak"):
+        schedules.cosine(peak=1.0, total=10, floor=2.0)
+    with pytest.raises(ValueError, match="at least 1 step"):
+        schedules.inverse_sqrt(peak=1.0, warmup=0)
