@@ -1010,8 +1010,8 @@ table(["model", "query / kv heads", "KiB a token", "GB for 100 users with 2,048 
 # A ***FLOP*** is one floating-point operation, an addition or a multiplication. (FLOP/s, with a stroke, is how many a
 # second. People write FLOPS for both.) We count matrix products only; all the rest, norms, softmax, activation
 # functions, is below 1 % of the FLOPs, the less the larger the model. Section 3 did the work already: each term of a
-# product is one multiplication and one addition, and the number of terms is the product of all letters' sizes. So a product of
-# (m, k) with (k, n) costs
+# product is one multiplication and one addition, and the number of terms is the product of all letters' sizes. So a
+# product of (m, k) with (k, n) costs
 #
 # $$2 \cdot m \cdot k \cdot n$$
 #
