@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lilllm.optim import clip_by_norm, clip_by_value, schedules
+from lilllm.optim import SGD, AdamW, clip_by_norm, clip_by_value, schedules
 
 
 def test_the_transformers_own_schedule() -> None:
@@ -84,3 +84,119 @@ def test_accumulation_equals_the_large_batch() -> None:
         ((model(x[rows]) - y[rows]).square().mean() / 3).backward()
     for p, want in zip(model.parameters(), whole, strict=True):
         torch.testing.assert_close(p.grad, want, rtol=1e-12, atol=1e-12)
+
+
+def driven(make, steps: int, **options) -> list[float]:
+    """The rates that a scheduler of torch sets, step after step."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], **options)
+    scheduler, rates = make(optimizer), []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def test_each_schedule_equals_torchs_schedulers() -> None:
+    torch_lr = torch.optim.lr_scheduler
+    warmup, total, peak = 10, 60, 0.3
+
+    def after_warmup(rest):
+        # Ours has peak / 10 at step 0 and peak at step 9; step 10 is the first of what follows.
+        def make(optimizer):
+            rise = torch_lr.LinearLR(optimizer, start_factor=1 / warmup, total_iters=warmup - 1)
+            return torch_lr.SequentialLR(optimizer, [rise, rest(optimizer)], [warmup])
+
+        return make
+
+    ours = {
+        "cosine": schedules.cosine(peak=peak, total=total, warmup=warmup, floor=0.03),
+        "linear": schedules.linear(peak=peak, total=total, warmup=warmup, floor=0.15),
+        "steps": schedules.steps(peak=peak, total=total, warmup=warmup),
+        "constant": schedules.constant(peak=peak, warmup=warmup),
+    }
+    theirs = {
+        "cosine": lambda o: torch_lr.CosineAnnealingLR(o, T_max=total - warmup, eta_min=0.03),
+        "linear": lambda o: torch_lr.LinearLR(o, 1.0, 0.5, total_iters=total - warmup),
+        "steps": lambda o: torch_lr.MultiStepLR(o, [48 - warmup, 54 - warmup], gamma=0.316),
+        "constant": lambda o: torch_lr.ConstantLR(o, factor=1.0),
+    }
+    for name, rate in ours.items():
+        want = driven(after_warmup(theirs[name]), total, lr=peak)
+        assert [rate(step) for step in range(total)] == pytest.approx(want, rel=1e-9), name
+
+
+def test_any_schedule_drives_torch_as_its_docstring_says() -> None:
+    rate = schedules.wsd(peak=0.3, total=50, warmup=5)
+    want = [rate(step) for step in range(60)]
+    got = driven(lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda step: rate(step) / 0.3), 60, lr=0.3)
+    assert got == pytest.approx(want, rel=1e-9)
+
+
+def test_values_by_hand() -> None:
+    cosine = schedules.cosine(peak=1.0, total=8, warmup=4, floor=0.2)
+    assert [cosine(s) for s in (0, 3, 4, 6, 8, 9)] == pytest.approx([0.25, 1.0, 1.0, 0.6, 0.2, 0.2])
+    assert cosine(5) == pytest.approx(0.2 + 0.8 * (0.5 + math.sqrt(0.125)))  # cos 45 degrees = sqrt(1/2)
+    root = schedules.inverse_sqrt(peak=0.5, warmup=4000)
+    assert [root(s) for s in (0, 1999, 3999, 15_999)] == pytest.approx([0.5 / 4000, 0.25, 0.5, 0.25])
+    wsd = schedules.wsd(peak=1.0, total=100, warmup=10, decay=0.25, floor=0.5)
+    assert [wsd(s) for s in (0, 9, 74, 75, 79, 84, 91, 100, 200)] == pytest.approx(
+        [0.1, 1.0, 1.0, 1.0, 0.8, 0.7, 0.6, 0.5, 0.5]  # 1 - sqrt(k / 25) of the way: k = 4, 9, 16
+    )
+
+
+@pytest.mark.parametrize("total", [100, 7, 1000])
+@pytest.mark.parametrize("at", [0.07, 0.29, 0.57, 0.8, 1.0])
+def test_a_drop_comes_with_the_step_that_completes_its_fraction(at: float, total: int) -> None:
+    rate = schedules.steps(peak=1.0, total=total, at=(at,), factor=0.5)
+    drop = -(-round(at * 100) * total // 100)  # in whole numbers: 0.07 * 100 is not 7 in floating point
+    assert [rate(drop - 1), rate(drop)] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("max_norm", [0.1, 1.0, 3.0, 1e9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_clipping_equals_torch_over_shapes_and_dtypes(max_norm: float, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(1)
+    ours, theirs = ([torch.nn.Parameter(torch.zeros(s, dtype=dtype)) for s in ((), (3,), (4, 5), (0,))] for _ in "ab")
+    for p, q in zip(ours, theirs, strict=True):
+        p.grad = torch.randn(p.shape, generator=generator).to(dtype)
+        q.grad = p.grad.clone()
+    ours.append(torch.nn.Parameter(torch.zeros(2)))  # without a gradient
+    got = clip_by_norm(iter(ours), max_norm)
+    want = torch.nn.utils.clip_grad_norm_(theirs, max_norm).item()
+    # torch keeps a bfloat16 norm in bfloat16 (8 bits), ours is float32.
+    eps = 2**-7 if dtype == torch.bfloat16 else 1e-6
+    assert got == pytest.approx(want, rel=eps)
+    for p, q in zip(ours, theirs, strict=False):
+        torch.testing.assert_close(p.grad, q.grad, rtol=eps, atol=eps * 0.1)
+    clip_by_value(ours, 0.05)
+    torch.nn.utils.clip_grad_value_(theirs, 0.05)
+    for p, q in zip(ours, theirs, strict=False):
+        torch.testing.assert_close(p.grad, q.grad, rtol=eps, atol=eps * 0.1)
+
+
+def test_clipping_takes_one_parameter_too() -> None:
+    w = torch.nn.Parameter(torch.zeros(2, 2))
+    w.grad = torch.full((2, 2), 3.0)
+    assert clip_by_norm(w, 3.0) == 6.0
+    assert w.grad.flatten().tolist() == pytest.approx([1.5] * 4)
+
+
+@pytest.mark.parametrize("rule", [SGD, AdamW])
+def test_accumulation_over_unequal_parts_trains_as_the_large_batch_does(rule) -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(11, 4).double(), torch.randn(11, 2).double()
+    results = []
+    for sizes in ([11], [4, 4, 3], [1] * 11):
+        torch.manual_seed(1)
+        model = torch.nn.Linear(4, 2).double()
+        optimizer = rule(model.parameters(), lr=0.05)
+        for _ in range(10):
+            optimizer.zero_grad()
+            for rows in torch.arange(11).split(sizes):
+                loss = (model(x[rows]) - y[rows]).square().mean()
+                (loss * len(rows) / 11).backward()
+            optimizer.step()
+        results.append(model.weight.detach())
+    for other in results[1:]:
+        torch.testing.assert_close(results[0], other, rtol=1e-9, atol=1e-9)
