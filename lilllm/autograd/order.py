@@ -22,14 +22,16 @@ def topological(root: N, ends: Collection[int] = ()) -> list[N]:
     """
     order: list[N] = []
     seen: set[int] = set()
-    stack: list[tuple[N, bool]] = [(root, False)]
+    path: list[N] = []  # nodes whose parents are being visited
+    stack: list[N | None] = [root]  # None: all parents of the last node of the path have been visited
     while stack:
-        node, ready = stack.pop()
-        if ready:
-            order.append(node)
+        node = stack.pop()
+        if node is None:
+            order.append(path.pop())
         elif id(node) not in seen:
             seen.add(id(node))
-            stack.append((node, True))
+            path.append(node)
+            stack.append(None)
             if id(node) not in ends:
-                stack.extend((parent, False) for parent in reversed(node.parents))  # type: ignore[misc]
+                stack.extend(node.parents[::-1])  # type: ignore[arg-type]
     return order

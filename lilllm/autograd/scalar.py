@@ -35,9 +35,11 @@ class Value:
     __slots__ = ("data", "grad", "local", "parents")
 
     def __init__(self, data: float, parents: Sequence[Value] = (), local: Sequence[float] = ()) -> None:
-        if isinstance(data, str | complex):
-            raise TypeError(f"a Value holds one real number, got {data!r:.40}")
-        self.data = float(data)
+        if type(data) is not float:
+            if isinstance(data, str | complex):
+                raise TypeError(f"a Value holds one real number, got {data!r:.40}")
+            data = float(data)
+        self.data = data
         self.grad = 0.0
         self.parents = tuple(parents)
         self.local = tuple(local)
