@@ -1365,7 +1365,7 @@ print(f"as long as Meta's 6.4 million GPU hours: {as_reported:.0f} days")
 assert 85 < days < 95 < exact < as_reported < 135
 
 # %% [markdown]
-# Half a year or more, which is why the largest models are trained on 16 thousand GPUs at once.
+# Three to four months, which is why the largest models are trained on 16 thousand GPUs at once.
 #
 # Now the largest model on eight H100s. If each of them holds the whole model (data parallel, DDP), each must
 # hold 16 bytes a parameter: 80 GB / 16. If they share, **ZeRO** (Rajbhandari and others 2020; lecture 12) gives each
