@@ -45,10 +45,12 @@ def checkpoint(f: Callable[..., Array], *inputs: Array) -> Array:
 
     def again(g: Numbers) -> dict[int, Numbers]:
         if not memo or memo[0][0] is not g:
-            second, _ = _traced(f, inputs)
+            second, others = _traced(f, inputs)
             if second.shape != kept.shape or not np.array_equal(second.data, kept, equal_nan=True):
                 raise RuntimeError("the function under checkpoint gave another result the second time: is it random?")
             known = {id(end) for end in ends}
+            if not known <= {id(end) for end in others}:
+                raise RuntimeError("the function under checkpoint used other arrays the second time")
             memo[:] = [(g, {id(node): share for node, share in gradients(topological(second, known), g, known)})]
         return memo[0][1]
 

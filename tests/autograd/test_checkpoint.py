@@ -38,7 +38,7 @@ def peak(n: int, segments: int | None) -> tuple[float, int, np.ndarray]:
     return memory.peak / ARRAY, layer.calls, x.grad
 
 
-@pytest.mark.parametrize("n", [9, 16, 36, 64])
+@pytest.mark.parametrize("n", [9, 16, 36])
 def test_the_sqrt_rule(n: int) -> None:
     """k results are kept, and the n / k arrays of one segment: least where k = sqrt(n), and then 2 sqrt(n)."""
     peaks = {}
@@ -134,7 +134,10 @@ def test_bad_input_of_a_checkpoint() -> None:
     loss = checkpoint(lambda a: a * rng.normal(size=2), x).sum()
     with pytest.raises(RuntimeError, match="another result the second time: is it random"):
         loss.backward()
-    assert checkpoint(lambda a: a, x) is not x
+    weights = iter([Array([2.0, 2.0]), Array([2.0, 2.0])])
+    loss = checkpoint(lambda a: a * next(weights), x).sum()
+    with pytest.raises(RuntimeError, match="used other arrays the second time"):
+        loss.backward()
     checkpoint(lambda a: a, x).sum().backward()
     assert x.grad.tolist() == [1.0, 1.0]
 
