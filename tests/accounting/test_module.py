@@ -184,5 +184,12 @@ def test_bad_input_account() -> None:
         account(nn.Linear(2, 2).requires_grad_(False), torch.ones(1, 2))
     with pytest.raises(ValueError, match="LBFGS wants a closure"):
         optimizer_state(WEIGHTS, torch.optim.LBFGS)
+
+    class Broken(torch.optim.SGD):
+        def step(self, closure=None):
+            raise TypeError("no such thing")
+
+    with pytest.raises(TypeError, match="no such thing"):
+        optimizer_state(WEIGHTS, Broken)
     with pytest.raises(TypeError, match="dropout"):  # the optimizer's own error is its own
         optimizer_state(WEIGHTS, lambda p: torch.optim.SGD(p, dropout=1))

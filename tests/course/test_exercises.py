@@ -255,6 +255,8 @@ def intensity_of_reads(m, k, n, bytes_each):
     ("name", "function", "words"),
     [
         ("broadcast", broadcast_by_numpy_without_refusal, "2 and 3 do not broadcast, only 1 gives way"),
+        ("broadcast", lambda a, b: a if a == b else None, "These two do broadcast, and your answer is None"),
+        ("broadcast", lambda a, b: max(a, b, key=len), "These two do not broadcast"),
         ("broadcast", broadcast_with_zip, "The sizes that only the longer shape has are lost"),
         ("strides", strides_of_numpy, "You count bytes, as NumPy's"),
         ("pick", pick_by_indexing, "takes all the targets at every place"),

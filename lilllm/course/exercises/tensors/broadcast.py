@@ -121,6 +121,14 @@ EXERCISE = Exercise(
     cases=cases,
     properties=(
         Property(
+            lambda arguments, answer: answer is not None or solution(*arguments) is None,
+            "These two do broadcast, and your answer is None: a size of 1 gives way, and so does a missing one.",
+        ),
+        Property(
+            lambda arguments, answer: answer is None or solution(*arguments) is not None,
+            "These two do not broadcast: two sizes differ, and neither is 1. The answer is None.",
+        ),
+        Property(
             lambda arguments, answer: answer is None or len(answer) == max(map(len, arguments)),
             "The result has as many sizes as the longer of the two shapes.",
         ),
