@@ -20,6 +20,8 @@ st.html(
         .stElementContainer:is(.st-key-trace, .st-key-case) {
             position: fixed; top: 0.6rem; right: 4.5rem; width: 26rem; z-index: 999991; }
     }
+    .stApp [data-testid="stCaptionContainer"] { opacity: 0.8; }  /* Streamlit's own 0.6 is under 4.5:1 */
+    .stApp [data-testid="stCaptionContainer"] code { font-size: 0.85em; }
     .st-key-list h4 { font-size: 1.15rem; padding: 0 0 0.25rem; }
     .st-key-home { max-width: 84rem; margin: 0 auto; }
     .st-key-list h2 { font-size: 1.35rem; padding: 0; }
