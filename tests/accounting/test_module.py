@@ -81,6 +81,7 @@ def test_a_network_by_hand() -> None:
     assert got.gradients == got.optimizer == 4 * (second + norm)  # the first is frozen
     assert got.weights == 4 * got.parameters
     assert got.buffers == 2 * 2 * 4 + 8  # two running means, two variances, and the count in int64
+    assert got.state == 4 * (36 + 3 * (second + norm)) + 24
     one, two = 2 * (2 * 36 * 4 * 9), 2 * (2 * 16 * 2 * 36)  # 2 images, 6 x 6 of 4 channels; 4 x 4 of 2
     assert got.forward == one + two
     assert got.backward == two  # dL/dW alone: the frozen layer needs none, and nor does what feeds it
