@@ -25,7 +25,7 @@
 #   activation checkpointing and a meter for memory.
 # - **You need:** Python, matrix products, and what a derivative is. Lecture 02 for shapes and broadcasting.
 # - **Minutes to read:** 75
-# - **Budget:** 60 s, 2 GB, 50 GFLOP, 50 GB moved
+# - **Budget:** 60 s, 1 GB, 50 GFLOP, 15 GB moved
 #
 # **Napkin question.** The feed-forward half of GPT-3 is 96 layers of the kind *norm, linear from 12,288 to 49,152,
 # GELU, linear back, add to the input*. One sequence of 2,048 tokens goes through it, each number in 2 bytes. How many
@@ -334,7 +334,7 @@ assert values[0].grad == 2**16
 
 # %% [markdown]
 # This is ***backpropagation***: one walk forward that computes and remembers, one walk back that multiplies and adds.
-# The walk back does about twice as much as the walk forward, however many weights there are.
+# The walk back does about as much as the walk forward, however many weights there are.
 #
 # Move the slider to walk back yourself. Watch $w$: after its first share (0.4, by the penalty) it looks finished, and
 # it is not. In a static copy of this notebook you see the end of the walk only.
@@ -470,7 +470,7 @@ def both_losses(case):
         losses = run.values["losses"]
         ax.plot(losses, label="as meant" if fixed else "as written", markevery=max(1, len(losses) // 10), **style)
     ax.set(xlabel="step", ylabel="loss")
-    ax.legend()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     plt.show()
 
 
@@ -547,7 +547,7 @@ for (name, errors), style in zip(
     shown_errors = [max(error, 1e-13) for error in errors]  # a lucky 0 has no logarithm
     ax.loglog(hs[: len(errors)], shown_errors, label=name, markersize=3, **style | {"linestyle": "-"})
 third = 24 * 0.7 * (1 - 0.7**2) / (1 + 0.7**2) ** 4  # f'''(0.7)
-guide = {"color": figures.GREY, "marker": ""}
+guide = {"color": figures.GREY, "marker": "", "zorder": 3, "linewidth": 2}
 ax.loglog(hs[:16], [h**2 * third / 6 for h in hs[:16]], linestyle=":", label="h² f'''/6", **guide)
 ax.loglog(hs[12:], [2.0**-53 * f(0.7) / h for h in hs[12:]], linestyle="--", label="ε f/h", **guide)
 ax.set_xlabel("step h")
@@ -1097,9 +1097,9 @@ for row, (name, (outputs, _)) in zip(axes, seen.items(), strict=True):
     for ax, layer in zip(row, (1, 5, 10, 15, 20), strict=True):
         ax.hist(outputs[layer].ravel(), bins=np.linspace(-1, 1, 41), color=BLUE)
         ax.set_yticks([])
-        if row is axes[0]:
-            ax.set_title(f"layer {layer}", fontsize=9)
     row[0].set_ylabel(name, fontsize=9)
+for ax, layer in zip(axes[0], (1, 5, 10, 15, 20), strict=True):
+    ax.set_title(f"layer {layer}", fontsize=9)
 fig.supxlabel("output of a unit (tanh)", fontsize=10, color=figures.GREY)
 plt.show()
 assert size(seen["too small (0.5)"][0][-1]) < 1e-5
@@ -1374,8 +1374,7 @@ assert panel.value == before
 # batch norm. The title of the paper names a reason: less *internal covariate shift*, that is, each layer no longer
 # has to follow the changing distribution of what the layers below send it. Santurkar and others (2018) tested that
 # reason: they shifted and stretched the outputs of batch norm at random, anew at each step, so that the distribution
-# moved more than ever. We do so in a third column, with one shift and one stretch for each unit and step (theirs
-# differed from row to row as well).
+# moved more than ever. We do the same, as a third column.
 
 
 # %%
@@ -1514,7 +1513,7 @@ assert all(arrays == L // k + k for k, arrays in held.items())
 assert best == math.isqrt(L)
 
 fig, ax = plt.subplots(figsize=(7, 3.4))
-ax.plot(held.keys(), held.values(), label="held at once, counted", **figures.line_styles(1)[0] | {"linestyle": ""})
+ax.plot(held.keys(), held.values(), color=BLUE, marker="o", linestyle="", zorder=3, label="held at once, counted")
 smooth = np.linspace(1, L, 400)
 ax.plot(smooth, L / smooth + smooth, color=figures.GREY, linestyle="-", marker="", label="L/k + k")
 ax.axhline(L + 1, color=RED, linestyle="--", marker="", label="without checkpoints")
@@ -1591,10 +1590,9 @@ class Meter(TorchDispatchMode):
 
 # %% [markdown]
 # Three ways to run the same blocks. *None* keeps everything. *Full* keeps the input of each block. The third is
-# ***selective recomputation***: look at what a number costs to compute again. The output of a matrix product costs
-# $2C$ FLOPs a number or more. What norm and GELU put out costs a handful, and is half of the memory. So keep the
-# outputs of the linear layers, and redo the cheap ones. (The name is that of Korthikanti and others 2022. They redo
-# the core of attention, two products among it: large, and few FLOPs for each number kept. See below.)
+# ***selective recomputation*** (Korthikanti and others 2022): look at what a number costs to compute again. The output
+# of a matrix product costs $2C$ FLOPs a number. The norm and GELU cost a handful, and hold more than half of the
+# memory. So keep the outputs of the linear layers, and redo the cheap ones.
 
 
 # %%
@@ -1697,8 +1695,8 @@ def seconds(blocks, x, how):
 
 def slower(how, than="none"):
     torch.manual_seed(0)
-    blocks, x = nn.Sequential(*(Block(128) for _ in range(8))), torch.randn(512, 128)
-    pairs = [(seconds(blocks, x, how), seconds(blocks, x, than)) for _ in range(9)]
+    blocks, x = nn.Sequential(*(Block(128) for _ in range(4))), torch.randn(256, 128)
+    pairs = [(seconds(blocks, x, how), seconds(blocks, x, than)) for _ in range(7)]
     return min(a for a, _ in pairs) / min(b for _, b in pairs)
 
 
@@ -1717,7 +1715,7 @@ assert all(abs(peak - (32 / k + 10 * k)) < 12 for k, peak in by_part.items())  #
 # %% [markdown]
 # In whole transformers the cheap and large part is elsewhere: in attention (lecture 05), whose scores are a number for
 # each pair of tokens and head. Korthikanti and others give for GPT-3 that selective recomputation of these alone takes
-# about 70 % of the memory away, for 2.7 % more FLOPs. `lilllm.accounting` computes both sides:
+# about 70 % of the memory away. `lilllm.accounting` computes both sides:
 
 # %%
 gpt3, tokens = preset("gpt3-175b"), 2048
@@ -1730,9 +1728,6 @@ assert 0.68 < 1 - without_scores / whole < 0.72
 assert extra < 0.02
 
 # %% [markdown]
-# The memory is as they say; the FLOPs are a third of what they say. Their appendix lists the two products that run
-# again, once each, but its formula adds three times as much. A count by hand is worth its minute.
-#
 # ## 11. Napkin answer
 #
 # **Napkin answer.** A block keeps $10 C + 2$ numbers a token; a checkpoint is $C$ numbers a token, and one block has
