@@ -210,3 +210,25 @@ def test_an_array_knows_what_made_it() -> None:
     x = Array(np.ones((2, 2)))
     made = [x, x + 1, 1 - x, x @ x, x.sum(), x.tanh(), softmax(x), cross_entropy(x, [0, 1])]
     assert [a.made_by for a in made] == ["source", "add", "add", "matmul", "sum", "tanh", "softmax", "cross_entropy"]
+
+
+@pytest.mark.parametrize("power", [0, 1, 2, 3.0])
+def test_powers_of_zero(power: float) -> None:
+    other = torch.tensor(0.0, dtype=torch.float64, requires_grad=True)
+    (other**power).backward()
+    for x in (Array(0.0), Value(0.0)):
+        y = x**power
+        y.backward()
+        assert float(y.data) == 0.0**power
+        assert float(x.grad) == other.grad.item()
+
+
+def test_relu_at_zero_is_torchs() -> None:
+    other = torch.tensor([-1.0, 0.0, 2.0], requires_grad=True)
+    other.relu().sum().backward()
+    x = Array([-1.0, 0.0, 2.0])
+    x.relu().sum().backward()
+    values = [Value(v) for v in (-1.0, 0.0, 2.0)]
+    for value in values:
+        value.relu().backward()
+    assert x.grad.tolist() == [value.grad for value in values] == other.grad.tolist() == [0.0, 0.0, 1.0]
