@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from html import escape
 from pathlib import Path
 
 import msgspec
@@ -69,6 +70,13 @@ def _hide() -> None:
     st.session_state["revealed"] = False
 
 
+def coloured(diff: str) -> str:
+    """A unified diff in HTML, without its names of files: what goes and what comes by sign and by colour."""
+    kinds = {"-": "del", "+": "ins"}
+    lines = [(kinds.get(line[:1], "span"), escape(line)) for line in diff.splitlines()[2:] if not line.startswith("@@")]
+    return f'<pre class="diff">{"".join(f"<{kind}>{line}</{kind}>" for kind, line in lines)}</pre>'
+
+
 def _list(cases: dict[str, Case], problems: list[str]) -> None:
     with st.container(key="museum"):
         st.title("Museum")
@@ -103,7 +111,7 @@ def _show(case: Case) -> None:
         if revealed:
             st.markdown(f"**The cause** {sentence(case.cause)}")
             st.markdown(f"**The fix** {sentence(case.fix)}")
-            st.code("\n".join(case.diff().splitlines()[2:]), language="diff")
+            st.html(coloured(case.diff()))
     broken, fixed = case.trace(), case.trace(fixed=True)
     try:
         if revealed and broken.is_file() and fixed.is_file():

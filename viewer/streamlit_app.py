@@ -30,6 +30,11 @@ st.html(
     .st-key-museum h3 { font-size: 1.25rem; padding: 1rem 0 0; }
     .st-key-museum h4 { font-size: 1.1rem; padding: 0 0 0.25rem; }
     .st-key-told h3 { font-size: 1.25rem; padding: 0 0 0.25rem; }
+    .diff { margin: 0; padding: 0.75rem 0; border: 1px solid light-dark(#dde1e5, #333b43); border-radius: 0.5rem;
+        overflow-x: auto; font-size: 0.85rem; line-height: 1.5; color: inherit; background: none; }
+    .diff > * { display: block; padding: 0 1rem; width: max-content; min-width: 100%; text-decoration: none; }
+    .diff ins { background: light-dark(#e6f4ea, #173325); color: light-dark(#17693a, #7fd6a0); }
+    .diff del { background: light-dark(#fcebea, #40201e); color: light-dark(#b3261e, #ff9d94); }
     .st-key-glossary { max-width: 46rem; margin: 0 auto; padding-bottom: 4rem; }
     </style>"""
 )

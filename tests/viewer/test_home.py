@@ -244,10 +244,11 @@ def test_a_case_is_looked_into_and_revealed_only_on_request(browser: object, clo
     cause = page.get_by_text("The assignment puts the number in the place of the sum. It does not <b>add</b>.")
     expect(cause).to_be_visible()
     expect(page.locator(".st-key-told")).to_contain_text("The fix The number is added to it.")
-    diff = page.locator(".st-key-told code")
-    expect(diff.last).to_contain_text("+    total += number")
-    colours = diff.locator("span").evaluate_all("n => [...new Set(n.map((one) => getComputedStyle(one).color))]")
-    assert len(colours) >= 3, "what is taken out and what is put in have colours of their own"
+    for kind, line in (("del", "-    total = number"), ("ins", "+    total += number")):
+        expect(page.locator(f".diff {kind}")).to_have_text(line)
+    colours = page.locator(".diff > *").evaluate_all("n => [...new Set(n.map((one) => getComputedStyle(one).color))]")
+    assert len(colours) == 3, "what goes and what comes have colours of their own"
+    assert problems(watched, "revealed") == []
     page.locator(".pair").focus()
     watched.press("m")
     expect(page.locator(".pair > .controls .sentence")).to_contain_text("Values differ: total is 1 on the left, 4")
