@@ -192,6 +192,22 @@ def test_zero_grad(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
+def test_no_state_is_the_gradient_itself(name: str) -> None:
+    # zero_grad(set_to_none=False) and backward() write into the same tensor: a state that aliases it would be lost.
+    fresh, reused = (make(name, weight_decay=0.0) for _ in range(2))  # decay would make a new tensor of it
+    for p in weights(reused):
+        p.grad = torch.zeros_like(p)
+    for step in range(4):
+        descend(fresh, 1, seed=step)
+        for p, q in zip(weights(fresh), weights(reused), strict=True):
+            q.grad.copy_(p.grad)
+        reused.step()
+        for p, q in zip(weights(fresh), weights(reused), strict=True):
+            assert torch.equal(q.grad, p.grad)  # no rule changes a gradient
+    assert_same(weights(fresh), weights(reused))
+
+
+@pytest.mark.parametrize("name", RULES)
 def test_parameters_without_gradient_and_frozen_ones_stay(name: str) -> None:
     optimizer = make(name, ((2, 2), (2, 2), (2, 2)))
     moving, unused, frozen = weights(optimizer)
