@@ -1260,12 +1260,12 @@ assert 3 < BUILT_ON.ridge() < 5
 # %% [markdown]
 # A model of two lines describes a real machine quite well. Not to the digit: the sum lies a little above the roof (to
 # overwrite cells, a copy must fetch them first, which our count of bytes leaves out), and batches of 4 and 16 lie below
-# it, where the library is better at large products than at flat ones. And the
-# ridge is at 4 FLOPs a byte where the H100's is at 295. The chips for AI have gained far more in arithmetic than in
-# memory, so on them nearly everything waits for memory, and moving less is worth more than computing less.
+# it, where the library is better at large products than at flat ones. And the ridge is at 4 FLOPs a byte where the
+# H100's is at 295. The chips for AI have gained far more in arithmetic than in memory, so on them nearly everything
+# waits for memory, and moving less is often worth more than computing less.
 #
-# What of yours? The next cell measures the machine that it runs on. When you run it, it draws the picture; in the
-# notebook as it is published it only checks that the claim holds, since the numbers are another machine's.
+# What of yours? The next cell measures the machine that it runs on. When you run it, it draws the picture. In the
+# notebook as it is published it only checks that the claims hold, since every machine has its own numbers.
 
 
 # %%
@@ -1291,8 +1291,8 @@ print(on_this_machine())  # @stepover
 # Now the last piece: what share of the peak does a whole training run reach? ***MFU***, model FLOPs utilisation, is
 # the FLOPs that the model needs (section 7, nothing computed twice, no waiting) over what the chips could have done in
 # the same time (Chowdhery and others 2022). Their table has 21.3 % for GPT-3 and 46.2 % for their own PaLM. Llama 3
-# 405B reports 38 to 43 %. Losses come from operations left of the ridge, from communication between GPUs (lecture 12),
-# from waiting for data and from breakdowns.
+# 405B reports 38 to 43 %. The rest of the time goes into operations left of the ridge, communication between GPUs
+# (lecture 12), waiting for data, and breakdowns.
 #
 # Model cards often give GPU hours, and that is enough to compute it. Meta's for Llama 3 70B says 6.4 million hours on
 # H100s, and more than 15 trillion tokens:
@@ -1307,7 +1307,7 @@ print(f"one H100 reads {tokens_per_second:.0f} tokens a second; MFU {utilisation
 assert 0.25 < utilisation < 0.40
 
 # %% [markdown]
-# About a third; a little more, if the hours include runs that were thrown away.
+# About a third, or a little more if the hours include runs that were thrown away.
 #
 # **How should FLOPs be spent?** With $C = 6ND$ one can have a large model that reads little or a small one that reads a
 # lot. Hoffmann and others (2022) trained over 400 models and found that both should grow together, at about 20 tokens
