@@ -26,7 +26,7 @@
 # - **Minutes to read:** 90
 # - **Budget:** 60 s, 2 GB, 50 GFLOP, 10 GB moved
 #
-# **Napkin question.** A model of 70 billion parameters is to be trained on 15 trillion tokens with 1,024 GPUs of the
+# **Napkin question.** A model of 70 billion parameters is to be trained on 15 trillion tokens with 2,048 GPUs of the
 # kind H100. How many days does it take? And how large a model can you train with AdamW on *eight* H100s of 80 GB:
 # first if each of them holds the whole model, then if they share it? Write three numbers on a napkin before you go
 # on. The last section but one computes them.
@@ -223,7 +223,18 @@ assert torch.equal(torch.stack([a, b], dim=1), torch.stack([a, b]).T)
 # Adding a bias of shape (C) to activations of shape (B, T, C) should not need B x T copies of the bias. The rule that
 # allows it is ***broadcasting***. Write the shapes below each other, **aligned at the right**. In each column the
 # sizes must be equal, or one of them is 1 or missing; that one is repeated. Repeating costs no memory: it is a view
-# with stride 0.
+# with stride 0. So the reader of section 1 can broadcast already. A row of shape (4) and a column of shape (3, 1), both
+# read as (3, 4):
+
+# %%
+row, column = [10, 20, 30, 40], [1, 2, 3]
+as_rows, as_columns = read(row, (3, 4), (0, 1)), read(column, (3, 4), (1, 0))
+by_hand = [[a + b for a, b in zip(*lines, strict=True)] for lines in zip(as_rows, as_columns, strict=True)]
+assert by_hand == (torch.tensor(row) + torch.tensor(column)[:, None]).tolist()
+print(as_rows, "and", as_columns, "give", by_hand, sep="\n")
+
+# %% [markdown]
+# Which shapes go together?
 
 # %%
 pairs = [((2, 5, 4), (4,)), ((3, 1), (4,)), ((3,), (3, 1)), ((3, 4), (3,)), ((8, 1, 6), (7, 1)), ((2, 3), (3, 2))]
@@ -1043,9 +1054,9 @@ table(["model", "query / kv heads", "KiB a token", "GB for 100 users with 2,048 
 #
 # A ***FLOP*** is one floating-point operation, an addition or a multiplication. (FLOP/s, with a stroke, is how many a
 # second. People write FLOPS for both.) We count matrix products only; all the rest, norms, softmax, activation
-# functions, is about 1 % of a large model's FLOPs. Section 3 did the work already: each term of a product is one
-# multiplication and one addition, and the number of terms is the product of all letters' sizes. So a product of
-# (m, k) with (k, n) costs
+# functions, is below 1 % of the FLOPs, the less the larger the model. Section 3 did the work already: each term of a
+# product is one multiplication and one addition, and the number of terms is the product of all letters' sizes. So a
+# product of (m, k) with (k, n) costs
 #
 # $$2 \cdot m \cdot k \cdot n$$
 #
@@ -1100,7 +1111,8 @@ print(f"Llama 3 8B on 8,192 tokens: forward {counted['forward']:.3e}, backward {
 #
 # $$C \approx 6 N D$$
 #
-# the most useful formula of this lecture (Kaplan and others 2020). How far is it off?
+# the most useful formula of this lecture (Kaplan and others 2020, whose $N$ leaves the embeddings out; Hoffmann and
+# others 2022 count them, and so do we). How far is it off?
 
 # %%
 rows = []
@@ -1157,7 +1169,8 @@ longer.reveal("about 5")
 #
 # $$\text{FLOP/s} \le \min(\text{peak},\ \text{intensity} \cdot \text{bandwidth})$$
 #
-# This is the ***roofline*** (Williams, Waterman and Patterson 2009). What intensities do the operations of a model
+# This is the ***roofline*** (Williams, Waterman and Patterson 2009, who speak of *operational* intensity and count the
+# bytes that pass between the caches and memory). What intensities do the operations of a model
 # have?
 
 
@@ -1310,8 +1323,10 @@ assert 0.25 < utilisation < 0.40
 # About a third, or a little more if the hours include runs that were thrown away.
 #
 # **How should FLOPs be spent?** With $C = 6ND$ one can have a large model that reads little or a small one that reads a
-# lot. Hoffmann and others (2022) trained over 400 models and found that both should grow together, at about 20 tokens
-# a parameter: $D^* = 20 N^*$. So $C = 120 N^2$, and a budget tells the model's size:
+# lot. Hoffmann and others (2022) trained over 400 models and found that both should grow together. How many tokens for
+# each parameter they do not say in words; their table of best models comes to about 20 (1B: 20.2B, 10B: 205B), and so
+# does their own Chinchilla (70B, 1.4T). Hence the rule $D^* = 20 N^*$. So $C = 120 N^2$, and a budget tells
+# the model's size:
 
 
 # %%
@@ -1376,17 +1391,17 @@ assert enough < budget / 2
 # **Napkin answer.** First the days: 6ND, over what the GPUs do.
 
 # %%
-N, D, gpus = 70e9, 15e12, 1024
+N, D, gpus = 70e9, 15e12, 2048
 work_needed = flops.six_nd(N, D)
 days = work_needed / (gpus * h100.flops * 0.4) / 86400
 exact = plan.days(llama70, tokens=D, seq=8192, gpus=gpus, flops=h100.flops, mfu=0.4)
 as_reported = 6.4e6 / gpus / 24
 print(f"{work_needed:.1e} FLOPs; at an MFU of 40 % {days:.0f} days by 6ND, {exact:.0f} with the scores counted")
 print(f"as long as Meta's 6.4 million GPU hours: {as_reported:.0f} days")
-assert 170 < days < 190 < exact < as_reported < 270
+assert 85 < days < 95 < exact < as_reported < 135
 
 # %% [markdown]
-# Half a year or more, which is why the largest models are trained on 16 thousand GPUs at once.
+# Three to four months, which is why the largest models are trained on 16 thousand GPUs at once.
 #
 # Now the largest model on eight H100s. If each of them holds the whole model (data parallel, DDP), each must
 # hold 16 bytes a parameter: 80 GB / 16. If they share, **ZeRO** (Rajbhandari and others 2020; lecture 12) gives each
@@ -1550,8 +1565,8 @@ check("tensors.intensity", intensity)
 # - DeepSeek-AI 2024, *DeepSeek-V3 Technical Report*, arXiv:2412.19437, section 3.3: training in fp8.
 # - Rouhani and others 2023, *Microscaling Data Formats for Deep Learning*, arXiv:2310.10537.
 # - Kaplan and others 2020, *Scaling Laws for Neural Language Models*, arXiv:2001.08361, section 2.1: 6ND.
-# - Hoffmann and others 2022, *Training Compute-Optimal Large Language Models*, arXiv:2203.15556: 20 tokens a
-#   parameter, the fit of the loss.
+# - Hoffmann and others 2022, *Training Compute-Optimal Large Language Models*, arXiv:2203.15556: table 3
+#   (about 20 tokens a parameter), the fit of the loss.
 # - Chowdhery and others 2022, *PaLM*, arXiv:2204.02311, section 4.1: MFU and its table.
 # - Llama Team 2024, *The Llama 3 Herd of Models*, arXiv:2407.21783; GPU hours: the model card of Meta-Llama-3-70B.
 # - Korthikanti and others 2022, *Reducing Activation Recomputation in Large Transformer Models*, arXiv:2205.05198.
