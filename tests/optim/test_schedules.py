@@ -162,7 +162,9 @@ def test_clipping_equals_torch_over_shapes_and_dtypes(max_norm: float, dtype: to
         p.grad = torch.randn(p.shape, generator=generator).to(dtype)
         q.grad = p.grad.clone()
     ours.append(torch.nn.Parameter(torch.zeros(2)))  # without a gradient
+    exact = math.sqrt(sum(q.grad.double().square().sum().item() for q in theirs))
     got = clip_by_norm(iter(ours), max_norm)
+    assert got == pytest.approx(exact, rel=1e-6)  # in float32, whatever the gradients are in
     want = torch.nn.utils.clip_grad_norm_(theirs, max_norm).item()
     # torch keeps a bfloat16 norm in bfloat16 (8 bits), ours is float32.
     eps = 2**-7 if dtype == torch.bfloat16 else 1e-6
