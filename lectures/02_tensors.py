@@ -1170,8 +1170,7 @@ longer.reveal("about 5")
 # $$\text{FLOP/s} \le \min(\text{peak},\ \text{intensity} \cdot \text{bandwidth})$$
 #
 # This is the ***roofline*** (Williams, Waterman and Patterson 2009, who speak of *operational* intensity and count the
-# bytes that pass between the caches and memory). What intensities do the operations of a model
-# have?
+# bytes that pass between the caches and memory). What intensities do the operations of a model have?
 
 
 # %%
@@ -1325,8 +1324,8 @@ assert 0.25 < utilisation < 0.40
 # **How should FLOPs be spent?** With $C = 6ND$ one can have a large model that reads little or a small one that reads a
 # lot. Hoffmann and others (2022) trained over 400 models and found that both should grow together. How many tokens for
 # each parameter they do not say in words; their table of best models comes to about 20 (1B: 20.2B, 10B: 205B), and so
-# does their own Chinchilla (70B, 1.4T). Hence the rule $D^* = 20 N^*$. So $C = 120 N^2$, and a budget tells
-# the model's size:
+# does their own Chinchilla (70B, 1.4T). Hence the rule $D^* = 20 N^*$. So $C = 120 N^2$, and a budget tells the model's
+# size:
 
 
 # %%
@@ -1403,8 +1402,8 @@ assert 85 < days < 95 < exact < as_reported < 135
 # %% [markdown]
 # Three to four months, which is why the largest models are trained on 16 thousand GPUs at once.
 #
-# Now the largest model on eight H100s. If each of them holds the whole model (data parallel, DDP), each must
-# hold 16 bytes a parameter: 80 GB / 16. If they share, **ZeRO** (Rajbhandari and others 2020; lecture 12) gives each
+# Now the largest model on eight H100s. If each of them holds the whole model (data parallel, DDP), each must hold 16
+# bytes a parameter: 80 GB / 16. If they share, **ZeRO** (Rajbhandari and others 2020; lecture 12) gives each
 # GPU an eighth: in stage 1 of the optimizer's 12 bytes, in stage 2 also of the gradients' 2, in stage 3 also of the
 # weights' 2.
 
