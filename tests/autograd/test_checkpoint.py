@@ -162,3 +162,14 @@ def test_live_bytes_are_counted_once_and_given_back() -> None:
     assert memory.peak > 2 * ARRAY  # layer norm's result, and the normalised rows it keeps
     x.tanh().sum()
     assert memory.now == 0  # nothing is counted behind the block
+
+
+def test_many_inputs_are_one_more_call() -> None:
+    calls = []
+
+    def layer(x: Array, w: Array, b: Array) -> Array:
+        calls.append(1)
+        return (x * w + b).tanh()
+
+    checkpoint(layer, Array([1.0]), Array([2.0]), Array([3.0])).sum().backward()
+    assert len(calls) == 2
