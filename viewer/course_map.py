@@ -156,9 +156,15 @@ def show_map(
         if name in traces:
             choose(name)
 
-    _component(
-        key="map", data={"markup": markup(course, traces=traces, minutes=minutes, facts=facts)}, on_open_change=opened
-    )
+    # Its place is kept before it is drawn, so that what stands below does not jump. In rem: 17 its head, 2.3 its foot.
+    narrow, wide = layout.NARROW_HEIGHT + 17, layout.WIDE_HEIGHT + 2.3
+    with st.container(key="place"):
+        st.html(
+            f"<style>.st-key-place {{ min-height: {narrow:.1f}rem; }}"
+            f"@media (min-width: 78.5rem) {{ .st-key-place {{ min-height: {wide:.1f}rem; }} }}</style>"
+        )
+        sent = {"markup": markup(course, traces=traces, minutes=minutes, facts=facts)}
+        _component(key="map", data=sent, on_open_change=opened)
 
 
 assert set(layout.PLACES) == {lecture.number for lecture in LECTURES}
