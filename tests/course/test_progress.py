@@ -179,6 +179,14 @@ def test_one_goes_on_at_the_first_that_is_not_done_and_whose_needs_are(tmp_path:
     assert read_course(root, record).go_on is None
 
 
+def test_a_later_lecture_that_is_ready_goes_before_an_earlier_one_that_is_not(tmp_path: Path) -> None:
+    root, record = clone(tmp_path, *names(2, 3, 4, 7, 22)), Record(tmp_path / "home")
+    for number in ("02", "03", "04"):
+        for which in ("one", "two"):
+            record.tried(f"n{number}.{which}", "solved")
+    assert read_course(root, record).where == "Next: 22 reinforcement learning.", "07 needs 06, which is not written"
+
+
 def test_a_lecture_whose_needs_are_not_written_yet_is_still_one_to_go_on_with(tmp_path: Path) -> None:
     course = read_course(clone(tmp_path, *names(11)), Record(tmp_path / "home"))
     assert course.where == "Begin with 11 flash attention."
