@@ -334,7 +334,7 @@ assert values[0].grad == 2**16
 
 # %% [markdown]
 # This is ***backpropagation***: one walk forward that computes and remembers, one walk back that multiplies and adds.
-# The walk back does about as much as the walk forward, however many weights there are.
+# The walk back does about twice as much as the walk forward, however many weights there are.
 #
 # Move the slider to walk back yourself. Watch $w$: after its first share (0.4, by the penalty) it looks finished, and
 # it is not. In a static copy of this notebook you see the end of the walk only.
@@ -1374,7 +1374,8 @@ assert panel.value == before
 # batch norm. The title of the paper names a reason: less *internal covariate shift*, that is, each layer no longer
 # has to follow the changing distribution of what the layers below send it. Santurkar and others (2018) tested that
 # reason: they shifted and stretched the outputs of batch norm at random, anew at each step, so that the distribution
-# moved more than ever. We do the same, as a third column.
+# moved more than ever. We do so in a third column, with one shift and one stretch for each unit and step (theirs
+# differed from row to row as well).
 
 
 # %%
@@ -1590,9 +1591,10 @@ class Meter(TorchDispatchMode):
 
 # %% [markdown]
 # Three ways to run the same blocks. *None* keeps everything. *Full* keeps the input of each block. The third is
-# ***selective recomputation*** (Korthikanti and others 2022): look at what a number costs to compute again. The output
-# of a matrix product costs $2C$ FLOPs a number. The norm and GELU cost a handful, and what they put out is half of the
-# memory. So keep the outputs of the linear layers, and redo the cheap ones.
+# ***selective recomputation***: look at what a number costs to compute again. The output of a matrix product costs
+# $2C$ FLOPs a number or more. The norm and GELU cost a handful, and what they put out is half of the memory. So keep
+# the outputs of the linear layers, and redo the cheap ones. (The name is that of Korthikanti and others 2022. They redo
+# the core of attention, two products among it: large, and few FLOPs for each number kept. See below.)
 
 
 # %%
@@ -1719,7 +1721,7 @@ assert all(abs(peak - (32 / k + 10 * k)) < 12 for k, peak in by_part.items())  #
 # %% [markdown]
 # In whole transformers the cheap and large part is elsewhere: in attention (lecture 05), whose scores are a number for
 # each pair of tokens and head. Korthikanti and others give for GPT-3 that selective recomputation of these alone takes
-# about 70 % of the memory away. `lilllm.accounting` computes both sides:
+# about 70 % of the memory away, for 2.7 % more FLOPs. `lilllm.accounting` computes both sides:
 
 # %%
 gpt3, tokens = preset("gpt3-175b"), 2048
@@ -1732,6 +1734,9 @@ assert 0.68 < 1 - without_scores / whole < 0.72
 assert extra < 0.02
 
 # %% [markdown]
+# The memory is as they say; the FLOPs are a third of what they say. Their appendix lists the two products that run
+# again, once each, but its formula adds three times as much. A count by hand is worth its minute.
+#
 # ## 11. Napkin answer
 #
 # **Napkin answer.** A block keeps $10 C + 2$ numbers a token; a checkpoint is $C$ numbers a token, and one block has
