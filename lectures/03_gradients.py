@@ -47,6 +47,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from IPython.display import Image, display
+from torch import nn
+from torch.utils import checkpoint as torch_checkpoint
+from torch.utils._python_dispatch import TorchDispatchMode
+
 from lilllm import autograd
 from lilllm.accounting import count, preset
 from lilllm.accounting.flops import backward as backward_flops
@@ -55,9 +59,6 @@ from lilllm.accounting.memory import activations, saved_by
 from lilllm.course import check, figures, museum, predict
 from lilllm.course.chips import table
 from lilllm.data import digits
-from torch import nn
-from torch.utils import checkpoint as torch_checkpoint
-from torch.utils._python_dispatch import TorchDispatchMode
 
 figures.use_style()
 BLUE, RED, GREEN, PURPLE = figures.COLOURS
