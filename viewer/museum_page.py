@@ -5,23 +5,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from html import escape
-from pathlib import Path
 
-import msgspec
 import streamlit as st
 from catalogue import root
 from compare_page import Unreadable, show_pair
 from plain import plain, sentence
-from player_component import show_packed, stamp
+from player_component import show_player
 from streamlit.navigation.page import StreamlitPage
 
 from lilllm.course.museum import Case, CaseError, names, read_case
 from lilllm.course.plan import LECTURES
-from lilllm.tracing.prepare import prepare
-from lilllm.tracing.reader import Trace, TraceError, load
+from lilllm.tracing.reader import TraceError
 
 _TITLES = {lecture.number: f"{lecture.number} {lecture.title}" for lecture in LECTURES}
 
@@ -40,25 +35,6 @@ def read_cases() -> tuple[dict[str, Case], list[str]]:
         except (CaseError, OSError, UnicodeDecodeError) as error:
             problems.append(f"{plain(name)} cannot be shown: {plain(str(error))}.")
     return found, problems
-
-
-def unspoiled(text: str) -> str:
-    """A program with the cause and the fix taken out of its docstring; every line stays where it is."""
-    told = re.match(r'"""(?:(?!""")(?:.|\n))*?\n(?=Cause:)', text)
-    if told is None or (end := text.find('"""', told.end())) < 0:
-        return text
-    return text[: told.end()] + "\n" * text.count("\n", told.end(), end) + text[end:]
-
-
-@st.cache_data(max_entries=4, show_spinner="Opening the trace ...")
-def payload(path: str, changed: tuple[int, ...]) -> bytes:
-    """The prepared trace of a broken program, which does not tell what is wrong; ``changed`` as of lectures' traces.
-
-    Raises: TraceError, OSError.
-    """
-    trace: Trace = load(Path(path))
-    files = [msgspec.structs.replace(file, text=unspoiled(file.text)) for file in trace.head.files]
-    return prepare(dataclasses.replace(trace, head=msgspec.structs.replace(trace.head, files=files)))
 
 
 def _choose(name: str | None) -> None:
@@ -117,7 +93,7 @@ def _show(case: Case) -> None:
         if revealed and broken.is_file() and fixed.is_file():
             show_pair(("broken", broken), ("fixed", fixed))
         elif broken.is_file():
-            show_packed(case.name, payload(str(broken), stamp(broken)))
+            show_player(case.name, broken)
         else:
             st.info(f"Its trace is not built yet: `lilllm lectures build {case.lecture}` makes it.")
     except (TraceError, Unreadable, OSError) as error:

@@ -42,12 +42,8 @@ def stamp(path: Path) -> tuple[int, ...]:
 
 
 def show_player(name: str, path: Path) -> None:
-    """Mount the player on the trace at ``path``; raises what ``load`` raises."""
-    show_packed(name, payload(str(path), stamp(path)))
-
-
-def show_packed(name: str, packed: bytes) -> None:
-    """Mount the player on a prepared trace whose steps the address holds."""
+    """Mount the player on the trace at ``path``, whose steps the address holds; raises what ``load`` raises."""
+    packed = payload(str(path), stamp(path))
     _component(key="player", data=name.encode() + b"\n" + packed)  # bytes travel only as a whole: see streamlit.js
 
 

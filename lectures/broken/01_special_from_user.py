@@ -1,13 +1,4 @@
-"""The message that ends itself
-
-Symptom: A chat puts each message between two marks. One message by the system and one by a user go in, and the model
-sees three: the third gives an order, and seems to come from the system.
-Look: Follow what the user typed. At which step does a part of it stop being text?
-Cause: Marks and messages are put together into one text, and the whole is encoded with the marks' own tokens allowed
-everywhere. Whoever types <|end|> writes the token that ends a message, and then speaks as whoever they like.
-Fix: The program adds the marks as numbers. What was typed is encoded as plain text, in which <|end|> is seven
-characters like any others.
-"""
+"""The message that ends itself."""
 
 import re
 

@@ -1,13 +1,4 @@
-"""The price that is the same for every house
-
-Symptom: the loss falls and then stays where guessing the mean price would be. Whatever the house, the model answers
-    nearly the same price. Nothing is raised, and neither a smaller nor a larger learning rate helps.
-Look: how many errors is the loss the mean of? Stop at the line that computes `error` and read its shape.
-Cause: the model answers with shape (64, 1), and the prices have shape (64,). Their difference broadcasts to (64, 64):
-    every answer against every price. Each answer is pulled to all the prices at once, and what is least wrong for all
-    of them is their mean.
-Fix: drop the axis of size 1 before the difference, so that 64 answers meet 64 prices, and assert that the shapes agree.
-"""
+"""The price that is the same for every house."""
 
 import torch
 from torch import nn

@@ -1,13 +1,4 @@
-"""The loss that falls while nothing learns
-
-Symptom: a model is evaluated, nothing is trained. The mean loss over the batches so far is about right at first, then
-    it falls and falls: the more data, the better the model looks.
-Look: `totals` holds the sum after every hundred batches, `means` the sum by the number of batches. Which goes wrong?
-Cause: `total` is a bfloat16, as the losses are. It has 8 bits of precision: from 256 on its neighbours are 2 apart,
-    from 512 on 4 apart. A loss of less than half that distance is rounded away, so the sum stops, while the number
-    of batches goes on.
-Fix: sum in float32, whatever the type of what is summed; torch's own `losses.sum()` and `mean()` do so inside.
-"""
+"""The loss that falls while nothing learns."""
 
 import torch
 

@@ -1,14 +1,4 @@
-"""The layer that does not learn
-
-Symptom: The loss falls and comes to rest far too high. More steps do not help, and nothing is raised. A network of this
-size can tell the two rings apart, and this one still puts one point in five on the wrong ring.
-Look: After training, which weights are what they were before? Follow `features` from the first layer to the loss: at
-which line does it stop to know where it came from?
-Cause: The features go through a function that works on NumPy arrays, and torch's own error message says how to get
-there: detach. That cuts the graph. The first layer gets no gradient at all, the optimizer passes over it in silence,
-and only the last layer learns, on random features.
-Fix: Do the same in torch, so that the graph goes through; and assert once that every parameter has a gradient.
-"""
+"""The layer that does not learn."""
 
 import torch
 from torch import nn

@@ -1,14 +1,4 @@
-"""The network that says the same to everything
-
-Symptom: A network of ten layers is to tell three kinds of points apart. In 400 steps the loss hardly moves from log 3 =
-1.10, what guessing gives. Nothing is raised, and data, loss and optimizer are as they should be.
-Look: Before the first step, how large are the numbers that come out of each layer? And the gradient of each layer's
-weights?
-Cause: The weights are drawn with a standard deviation of 0.02, as GPT-2's are. GPT-2 has 768 inputs a layer and
-residual connections; here a layer adds up 32 inputs, so what comes out is about a twelfth of what went in. After ten
-layers nothing is left of the point, and going back nothing is left of the gradient.
-Fix: Draw with a standard deviation of sqrt(2 / n_in), which keeps the size of signals through a ReLU (He et al. 2015).
-"""
+"""The network that says the same to everything."""
 
 import torch
 from torch import nn

@@ -1,14 +1,4 @@
-"""The loss that swings
-
-Symptom: The loss falls to nearly nothing, climbs back to where it began, and falls again, over and over. A smaller
-learning rate does not cure it: the swings only become slower.
-Look: At the first step the gradient used is the gradient of the loss. Is it still at the second? Compare
-`model.weight.grad` before and after `loss.backward()`.
-Cause: backward adds to what is in `.grad`, because a weight that is used twice needs the sum. Nobody empties it, so
-each step follows the sum of all gradients so far: the weight runs through the valley, and only the gradients of the far
-side bring it back. That is momentum without friction.
-Fix: Empty the gradients before each backward pass, with `optimizer.zero_grad()`.
-"""
+"""The loss that swings."""
 
 import torch
 from torch import nn

@@ -1,14 +1,4 @@
-"""Decay in the gradient
-
-Symptom: Three layers have nothing to learn: their gradients are noise, small in one layer and large in another. Weight
-decay alone should shrink all three alike. After 1000 steps one has lost three quarters and another nothing.
-Look: Follow the decay of one weight. Which numbers of the step does it enter, and what is it divided by before it
-reaches the weight?
-Cause: The decay is added to the gradient, and Adam divides each weight's gradient by its own usual size. Where
-gradients are small, the decay is most of what is divided, and comes out as a step of up to lr; where they are large it
-is divided away. This is what weight_decay of torch.optim.Adam does.
-Fix: The decay is taken off the weight itself, and the averages see the gradient alone: AdamW.
-"""
+"""Decay in the gradient."""
 
 import torch
 

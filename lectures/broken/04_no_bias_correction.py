@@ -1,14 +1,4 @@
-"""Adam without its bias correction
-
-Symptom: A network that already fits its data is trained on. Within three steps its loss is many times what it was, and
-dozens of steps pass before it is back.
-Look: At the first step every weight should move by lr at most. By how much does it move, in units of lr, and by how
-much some steps later? What m and v does the step see?
-Cause: Both averages start at 0, so at first they hold a part only of what they average: at step 1 m holds a tenth, and
-v a thousandth, whose root is a thirtieth. The step is 3 times too long at first; where gradients agree it is 6 times
-too long after ten steps, and it takes v some thousand steps to fill up.
-Fix: Both are divided by the share that they hold, 1 - b^t.
-"""
+"""Adam without its bias correction."""
 
 import torch
 

@@ -1,13 +1,4 @@
-"""The sum of the parts, not their mean
-
-Symptom: The batch does not fit, so it is cut into parts whose gradients are accumulated. The data and the rate are the
-same, but each number of parts has a loss curve of its own, and with 8 parts the loss grows without end.
-Look: Compare `gradient` at the first step for 1 part and for 4. What should it not depend on?
-Cause: Each part's loss is a mean over the part, and backward() adds up: the gradient is the sum of the means, as many
-times too large as there are parts. Adam hides it, since it divides the size of a gradient away; the norm that is logged
-and clipped is wrong there too.
-Fix: Each part's loss is multiplied by the part's share of the batch before backward().
-"""
+"""The sum of the parts, not their mean."""
 
 import torch
 

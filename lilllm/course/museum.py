@@ -1,8 +1,9 @@
 """The failure museum: short programs with a bug that people really make, beside the same program without it.
 
-A case is two files in ``lectures/broken``: ``03_slug.py``, whose docstring tells of it, and ``03_slug_fixed.py``. Both
-end with ``healthy = ...``, a comparison computed from the run: False in the one, True in the other. The build records
-both, so that they can be replayed, alone or side by side.
+A case is three files in ``lectures/broken``: ``03_slug.py``, ``03_slug_fixed.py`` and ``03_slug.md``, which tells of it
+(the programs do not, so that their traces give nothing away). Both programs end with ``healthy = ...``, a comparison
+computed from the run: False in the one, True in the other. The build records both, so that they can be replayed, alone
+or side by side.
 
     case = museum.case("03_gradients_added_up")
     case                    the symptom, and where to look
@@ -136,7 +137,7 @@ class Reveal:
 
 
 def _code(text: str) -> list[str]:
-    """The lines of a program below its docstring."""
+    """The lines of a program below its docstring, in which the two differ without meaning."""
     return re.sub(r'\A"""(?:.|\n)*?"""\n+', "", text).splitlines()
 
 
@@ -151,19 +152,23 @@ def read_case(root: Path, name: str) -> Case:
         close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.3)
         offer = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
         raise CaseError(f"the museum has no case {name!r}; {offer}")
-    path = root / "lectures" / "broken" / f"{name}.py"
-    found = re.match(r'"""((?:.|\n)*?)"""', path.read_text(encoding="utf-8"))
-    title, *blocks = re.split(r"\n\s*\n|\n(?=[A-Z][a-z]+: )", found.group(1).strip()) if found else [""]
-    parts = dict(block.split(":", 1) for block in blocks if ":" in block)
-    told = {section.lower(): " ".join(parts.get(section, "").split()) for section in SECTIONS}
-    missing = [f"*{section}:*" for section in SECTIONS if not told[section.lower()]]
-    if not title.strip():
-        missing.insert(0, "a title in its docstring")
-    if not path.with_name(f"{name}{_FIXED}.py").is_file():
-        missing.append(f"{name}{_FIXED}.py")
+    folder = root / "lectures" / "broken"
+    told = folder / f"{name}.md"
+    text = told.read_text(encoding="utf-8") if told.is_file() else ""
+    heading = re.match(r"# +(.+)\n", text)
+    parts = re.split(rf"^\*\*({'|'.join(SECTIONS)})\.\*\*", text, flags=re.MULTILINE)
+    said = {section: " ".join(words.split()) for section, words in zip(parts[1::2], parts[2::2], strict=True)}
+    missing = [f"**{section}.**" for section in SECTIONS if not said.get(section)]
+    if not heading:
+        missing.insert(0, "a title (`# ...`)")
+    if not (folder / f"{name}{_FIXED}.py").is_file():
+        missing.append(f"{name}{_FIXED}.py beside it")
     if missing:
-        raise CaseError(f"lectures/broken/{name}.py lacks {', '.join(missing)}")
-    return Case(root=root, name=name, title=" ".join(title.split()).rstrip("."), **told)
+        raise CaseError(
+            f"lectures/broken/{name}.md {'lacks' if text else 'is not there; it needs'} {', '.join(missing)}"
+        )
+    assert heading is not None
+    return Case(root=root, name=name, title=heading[1].strip(), **{key.lower(): words for key, words in said.items()})
 
 
 def names(root: Path) -> list[str]:

@@ -82,6 +82,8 @@ def check_broken(root: Path) -> list[str]:
     known = {f"{name}{fixed}" for name in names(root) for fixed in ("", "_fixed")}
     traces = [path.relative_to(root) for path in (root / "traces" / "broken").glob(f"*{_SUFFIX}")]
     programs = [path.relative_to(root) for path in (root / "lectures" / "broken").glob("*.py")]
+    stories = [path.relative_to(root) for path in (root / "lectures" / "broken").glob("*.md")]
     strange = [path for path in traces if path.name.removesuffix(_SUFFIX) not in known]
     strange += [path for path in programs if path.stem not in known]
+    strange += [path for path in stories if path.stem not in names(root)]
     return sorted(f"{path.as_posix()}: the museum has no case of this name; delete it" for path in strange)

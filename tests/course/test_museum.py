@@ -14,14 +14,18 @@ ROOT = find_clone(Path(__file__).parent)
 NAMES = museum.names(ROOT)
 LINES = 70  # a case is short, or nobody finds the bug in its trace
 
-BROKEN = '''"""Off by one
+STORY = """# Off by one
 
-Symptom: The sum
+**Symptom.** The sum
 is too small.
-Look: Which is the last number that is added?
-Cause: range ends before its end.
-Fix: One more.
+
+**Look.** Which is the last number that is added?
+
+**Cause.** range ends before its end.
+
+**Fix.** One more.
 """
+BROKEN = '''"""Off by one."""
 
 import torch
 
@@ -32,12 +36,14 @@ healthy = total == 55
 '''
 
 
-def make(root: Path, text: str = BROKEN, fixed: str | None = None) -> Path:
+def make(root: Path, story: str = STORY, fixed: bool = True) -> Path:
     folder = root / "lectures" / "broken"
     folder.mkdir(parents=True)
-    (folder / "09_off_by_one.py").write_text(text)
-    if fixed != "":
-        (folder / "09_off_by_one_fixed.py").write_text(fixed or text.replace("range(10)", "range(11)"))
+    (folder / "09_off_by_one.py").write_text(BROKEN)
+    if story:
+        (folder / "09_off_by_one.md").write_text(story)
+    if fixed:
+        (folder / "09_off_by_one_fixed.py").write_text(BROKEN.replace("range(10)", "range(11)"))
     return root
 
 
@@ -66,7 +72,7 @@ def test_a_case_is_short_and_its_fix_shorter(name: str) -> None:
     assert case.cause in repr(case.reveal())
 
 
-def test_a_case_is_read_from_its_docstring(tmp_path: Path) -> None:
+def test_a_case_is_read_from_its_story(tmp_path: Path) -> None:
     case = museum.read_case(make(tmp_path), "09_off_by_one")
     assert (case.lecture, case.title, case.symptom) == ("09", "Off by one", "The sum is too small.")
     assert case.run().values["total"] == 45
@@ -84,16 +90,17 @@ def test_torchs_random_state_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fixed", "words"),
+    ("story", "fixed", "words"),
     [
-        ("x = 1\n", None, r"lacks a title in its docstring, \*Symptom:\*, \*Look:\*, \*Cause:\*, \*Fix:\*$"),
-        (BROKEN.replace("Cause:", "Because:"), None, r"lacks \*Cause:\*$"),
-        (BROKEN, "", "lacks 09_off_by_one_fixed.py$"),
+        ("", True, r"md is not there; it needs a title \(`# ...`\), \*\*Symptom.\*\*, .*, \*\*Fix.\*\*$"),
+        (STORY.replace("**Cause.**", "**Because.**"), True, r"lacks \*\*Cause.\*\*$"),
+        (STORY.replace("# Off", "Off"), True, r"lacks a title"),
+        (STORY, False, "lacks 09_off_by_one_fixed.py beside it$"),
     ],
 )
-def test_what_a_case_lacks_is_named(tmp_path: Path, text: str, fixed: str | None, words: str) -> None:
+def test_what_a_case_lacks_is_named(tmp_path: Path, story: str, fixed: bool, words: str) -> None:
     with pytest.raises(museum.CaseError, match=words):
-        museum.read_case(make(tmp_path, text, fixed), "09_off_by_one")
+        museum.read_case(make(tmp_path, story, fixed), "09_off_by_one")
 
 
 def test_an_unknown_case_offers_the_nearest(tmp_path: Path) -> None:

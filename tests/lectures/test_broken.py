@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,17 @@ from lilllm.course.museum import Case, read_case
 from lilllm.lectures.broken import check_broken, check_case, record_case, why_record
 from lilllm.tracing.reader import load
 
-BROKEN = '''"""Off by one
+STORY = """# Off by one
 
-Symptom: The sum is too small.
-Look: Which is the last number that is added?
-Cause: range ends before its end.
-Fix: One more.
+**Symptom.** The sum is too small.
+
+**Look.** Which is the last number that is added?
+
+**Cause.** range ends before its end.
+
+**Fix.** One more.
 """
+BROKEN = '''"""Off by one."""
 
 total = 0
 for number in range(3):
@@ -32,6 +37,7 @@ def case(tmp_path: Path) -> Case:
     folder.mkdir(parents=True)
     (folder / "09_off.py").write_text(BROKEN)
     (folder / "09_off_fixed.py").write_text(BROKEN.replace("range(3)", "range(4)"))
+    (folder / "09_off.md").write_text(STORY)
     return read_case(tmp_path, "09_off")
 
 
@@ -41,6 +47,9 @@ def test_a_case_is_recorded_once_and_again_when_it_changes(case: Case) -> None:
     assert why_record(case) == ""
     assert check_case(case) == []
     assert load(case.trace()).head.title == "Off by one (broken)"
+    assert not any(
+        b"before its end" in gzip.decompress(path.read_bytes()) for path in (case.trace(), case.trace(fixed=True))
+    )
     first = case.trace(fixed=True).read_bytes()
     record_case(case)
     assert case.trace(fixed=True).read_bytes() == first  # the same bytes every time
@@ -70,7 +79,9 @@ def test_what_belongs_to_no_case_is_told(case: Case, tmp_path: Path) -> None:
     assert check_broken(tmp_path) == []
     (tmp_path / "traces/broken/08_gone.trace.jsonl.gz").write_bytes(b"")
     (tmp_path / "lectures/broken/Notes.py").write_text("")
+    (tmp_path / "lectures/broken/08_gone.md").write_text("")
     assert check_broken(tmp_path) == [
+        "lectures/broken/08_gone.md: the museum has no case of this name; delete it",
         "lectures/broken/Notes.py: the museum has no case of this name; delete it",
         "traces/broken/08_gone.trace.jsonl.gz: the museum has no case of this name; delete it",
     ]

@@ -40,14 +40,18 @@ check("{topic}.a", a)
 check("{topic}.b", b)
 """
 
-BROKEN = '''"""The sum that forgets
+STORY = """# The sum that forgets
 
-Symptom: the total of a list comes out as its last number. See `total`.
-Look: what is `total` before and after each round?
-Cause: the assignment puts the number in the place of the sum.
+**Symptom.** the total of a list comes out as its last number. See `total`.
+
+**Look.** what is `total` before and after each round?
+
+**Cause.** the assignment puts the number in the place of the sum.
 It does not <b>add</b>.
-Fix: the number is added to it.
+
+**Fix.** the number is added to it.
 """
+BROKEN = '''"""The sum that forgets."""
 
 total = 0
 for number in [3, 1, 2]:
@@ -55,11 +59,7 @@ for number in [3, 1, 2]:
 print("total:", total)
 healthy = total == 6
 '''
-FIXED = (
-    BROKEN[: BROKEN.index("\n")]
-    + ', with the numbers added."""'
-    + BROKEN[BROKEN.index('"""\n\ntotal') + 3 :].replace("total = number", "total += number")
-)
+FIXED = BROKEN.replace("total = number", "total += number")
 
 
 def built_course(root: Path, trace: bytes) -> None:
@@ -81,6 +81,9 @@ def built_cases(root: Path) -> None:
         (lectures / f"01_{slug}.py").write_text(text)
         made = record(text, title=f"01_{slug}", name=f"lectures/broken/01_{slug}.py")
         (traces / f"01_{slug}.trace.jsonl.gz").write_bytes(made.trace())
-    (lectures / "02_unbuilt.py").write_text(BROKEN.replace("The sum that forgets", "The one without a trace"))
+    (lectures / "01_forgets.md").write_text(STORY)
+    (lectures / "02_unbuilt.py").write_text(BROKEN)
     (lectures / "02_unbuilt_fixed.py").write_text(FIXED)
-    (lectures / "03_lacking.py").write_text('"""Half a case\n\nSymptom: it has no end.\n"""\n')
+    (lectures / "02_unbuilt.md").write_text(STORY.replace("The sum that forgets", "The one without a trace"))
+    (lectures / "03_lacking.py").write_text("x = 1\n")
+    (lectures / "03_lacking.md").write_text("# Half a case\n\n**Symptom.** it has no end.\n")

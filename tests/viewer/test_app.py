@@ -205,20 +205,6 @@ def test_no_line_of_the_map_runs_through_a_lecture(app: AppTest) -> None:
                 assert int(other) >= last, "two lines lie on each other"
 
 
-# ---------------------------------------------------------------------------------------------------------- the museum
-
-
-def test_a_programs_docstring_does_not_tell_what_is_wrong(app: AppTest) -> None:
-    app.run()
-    from museum_page import unspoiled
-
-    told = '"""A title\n\nSymptom: a.\nLook: there.\nCause: it is\nthis.\nFix: that.\n"""\nx = 1\n'
-    assert unspoiled(told) == '"""A title\n\nSymptom: a.\nLook: there.\n\n\n\n"""\nx = 1\n'
-    assert unspoiled(told.replace('.\n"""', '."""')).splitlines()[6:] == ['"""', "x = 1"]
-    for other in ("x = 1\n", '"""No case."""\nx = """\nCause: 1"""\n', '"""Broken off\nCause: so'):
-        assert unspoiled(other) == other
-
-
 def test_without_lectures_and_traces_it_says_how_to_make_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: AppTest
 ) -> None:
