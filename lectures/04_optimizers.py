@@ -24,7 +24,7 @@
 #   each in a few lines; five schedules; clipping; accumulation; a fair race
 # - **You need:** lecture 03 (gradients) and lecture 01 (bytes a token). Eigenvalues help in sections 1 and 7.
 # - **Minutes to read:** 75
-# - **Budget:** 60 s, 1 GB, 200 GFLOP, 500 GB moved
+# - **Budget:** 60 s, 1 GB, 300 GFLOP, 200 GB moved
 #
 # **Napkin question.** A model of the shape of Llama 2 7B is trained. Between two steps, every optimizer has to
 # remember something. In float32, how many GB is it under SGD, under AdamW, under Adafactor, and under Muon? Write four
@@ -1118,7 +1118,7 @@ fig, ax = plt.subplots(figsize=(7, 3.4))
 for (name, rate), style in zip(ours.items(), figures.line_styles(4), strict=True):
     ax.plot(looked_at, [rate(step) for step in looked_at], label=name, markevery=50, **style)  # @stepover
 straight_line = [1 - step / total_steps for step in looked_at]
-ax.plot(looked_at, straight_line, color=figures.GREY, linewidth=1, label="straight line: no cosine")
+ax.plot(looked_at, straight_line, color=figures.GREY, linewidth=1, marker="", label="straight line: no cosine")
 ax.set(xlabel="step", ylabel="learning rate (peak = 1)")
 ax.legend(loc="lower left", fontsize=8)
 plt.show()
