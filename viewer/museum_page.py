@@ -14,7 +14,7 @@ from plain import plain, sentence
 from player_component import show_player
 from streamlit.navigation.page import StreamlitPage
 
-from lilllm.course.museum import Case, CaseError, names, read_case
+from lilllm.course.museum import Case, read_cases
 from lilllm.course.plan import LECTURES
 from lilllm.tracing.reader import TraceError
 
@@ -24,17 +24,6 @@ _TITLES = {lecture.number: f"{lecture.number} {lecture.title}" for lecture in LE
 def museum() -> StreamlitPage:
     """The page, for the navigation and for links to it."""
     return st.Page(museum_page, title="Museum", url_path="museum")
-
-
-def read_cases() -> tuple[dict[str, Case], list[str]]:
-    """The cases by name, and what is wrong with those that cannot be read."""
-    found, problems = {}, []
-    for name in names(root()):
-        try:
-            found[name] = read_case(root(), name)
-        except (CaseError, OSError, UnicodeDecodeError) as error:
-            problems.append(f"{plain(name)} cannot be shown: {plain(str(error))}.")
-    return found, problems
 
 
 def _choose(name: str | None) -> None:
@@ -53,15 +42,15 @@ def coloured(diff: str) -> str:
     return f'<pre class="diff">{"".join(f"<{kind}>{line}</{kind}>" for kind, line in lines)}</pre>'
 
 
-def _list(cases: dict[str, Case], problems: list[str]) -> None:
+def _list(cases: dict[str, Case], problems: dict[str, str]) -> None:
     with st.container(key="museum"):
         st.title("Museum")
         st.markdown(
             "Programs with a bug that people really make. Each shows its symptom; find the cause in the trace, step by "
             "step, before you ask for it."
         )
-        for problem in problems:
-            st.warning(problem)
+        for name, problem in problems.items():
+            st.warning(f"{plain(name)} cannot be shown: {plain(problem)}.")
         if not cases:
             st.info("There is no case yet. They are programs in `lectures/broken`.")
         number = ""
@@ -101,7 +90,7 @@ def _show(case: Case) -> None:
 
 
 def museum_page() -> None:
-    cases, problems = read_cases()
+    cases, problems = read_cases(root())
     asked = st.query_params.get("case")
     name = st.selectbox(
         "Case",

@@ -17,15 +17,18 @@ def museum(name: str | None, reveal: bool) -> None:
     A case shows its symptom and says where to look; the cause only with --reveal.
     """
     from lilllm.course.clone import NotACloneError, find_clone
-    from lilllm.course.museum import CaseError, cases, read_case
+    from lilllm.course.museum import CaseError, read_case, read_cases
 
     if reveal and name is None:
         raise click.UsageError("--reveal tells of one case: name it")
     try:
         root = find_clone()
         if name is None:
-            for one in cases(root):
+            cases, problems = read_cases(root)
+            for one in cases.values():
                 click.echo(f"{one.name}: {one.title}\n{_wrapped(one.symptom)}")
+            for other, problem in problems.items():
+                click.echo(f"{other} cannot be shown: {problem}", err=True)
             return
         case = read_case(root, name.removesuffix(".py"))
     except (NotACloneError, CaseError) as error:

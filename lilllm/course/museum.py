@@ -10,7 +10,7 @@ or side by side.
     case.run().values       what the broken program computed
     case.reveal()           the cause, and what the fixed one does instead
 
-Read in order: Case, Run, read_case, cases.
+Read in order: Case, Run, read_case, read_cases.
 """
 
 from __future__ import annotations
@@ -177,10 +177,15 @@ def names(root: Path) -> list[str]:
     return sorted(stem for stem in found if NAME.fullmatch(stem) and not stem.endswith(_FIXED))
 
 
-def cases(root: Path | None = None) -> list[Case]:
-    """All cases of the clone, in order. Raises: CaseError: one is not complete; NotACloneError: there is no clone."""
-    root = root or find_clone()
-    return [read_case(root, name) for name in names(root)]
+def read_cases(root: Path) -> tuple[dict[str, Case], dict[str, str]]:
+    """All cases of a clone by name, in order; and of those that cannot be read, what is wrong with each."""
+    found, problems = {}, {}
+    for name in names(root):
+        try:
+            found[name] = read_case(root, name)
+        except (CaseError, OSError, UnicodeDecodeError) as error:
+            problems[name] = str(error)
+    return found, problems
 
 
 def case(name: str) -> Case:

@@ -270,3 +270,32 @@ def test_directives(record) -> None:
     assert [s.pins for s in steps if s.pins] == [["b"]]
     assert [s.clears for s in steps if s.clears] == [["b"]]
     assert ("<module>", 8) not in _lines(steps)
+
+
+SETS = """\
+import os
+from dataclasses import dataclass
+from operator import attrgetter
+
+
+@dataclass(eq=False)
+class Node:
+    n: int
+
+
+nodes = sorted(map(Node, eval(os.environ["ORDER"])), key=attrgetter("n"))
+seen = set(nodes)
+some = {nodes[4], nodes[1]}
+new = {Node(n * n) for n in eval(os.environ["ORDER"])}
+end = 1
+"""
+
+
+def test_a_set_of_objects_does_not_show_their_addresses(tmp_path: Path) -> None:
+    (tmp_path / "sets.py").write_text(SETS)
+    traces = []
+    for order in ("range(6)", "[5, 4, 3, 2, 1, 0]", "[3, 0, 5, 1, 4, 2]"):
+        into = tmp_path / f"{len(traces)}.trace.jsonl.gz"
+        assert record_script(tmp_path / "sets.py", into, env={"ORDER": order}) == 0
+        traces.append(into.read_bytes())
+    assert len(set(traces)) == 1

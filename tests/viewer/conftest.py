@@ -74,7 +74,9 @@ x = 1
 """
     (lectures / "01_pairs.py").write_text(header)
     (lectures / "05_planned.py").write_text("x = 1\n")
-    (lectures / "measured.json").write_text('{"01_pairs": {"seconds": 31.4, "peak_mb": 612, "machine": "test", "flops": 0, "moved": 0}}')
+    (lectures / "measured.json").write_text(
+        '{"01_pairs": {"seconds": 31.4, "peak_mb": 612, "machine": "test", "flops": 0, "moved": 0}}'
+    )
     (lectures / "GLOSSARY.md").write_text("# Glossary\n\n**Token.** A piece of text that has a number.\n")
     return root
 

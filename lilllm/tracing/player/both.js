@@ -48,7 +48,7 @@ export class Both {
     }));
     const head = (text, css) => el('span', { role: 'columnheader', class: css }, text);
     this.table = el('div', { class: 'table', role: 'table', 'aria-label': 'values of both' },
-      el('div', { class: 'columns', role: 'row' }, el('span', { role: 'columnheader', 'aria-label': 'differs' }), head('Name', 'name'), head('Left', 'left'), head('Right', 'right')),
+      el('div', { class: 'columns', role: 'row' }, el('span', { role: 'columnheader', title: 'differs' }, '≠'), head('Name', 'name'), head('Left', 'left'), head('Right', 'right')),
       ...[...this.groups.values()].map((group) => group.node));
     this.empty = el('p', { class: 'none' }, 'No values yet.');
     this.node = el('section', { class: 'both', 'aria-label': 'values of both', tabindex: 0 }, el('div', { class: 'panel-head' }, this.heading, el('p', { class: 'verdict' }, verdict)), this.table, this.empty);
