@@ -103,12 +103,12 @@ def build(numbers: tuple[str, ...], jobs: int | None, everything: bool) -> None:
 
 
 def _cases(root: Path, lectures: list[Lecture]) -> list[Case]:
-    from lilllm.course.museum import CaseError, cases
+    from lilllm.course.museum import read_cases
 
-    try:
-        return [case for case in cases(root) if case.lecture in {lecture.number for lecture in lectures}]
-    except CaseError as error:
-        raise click.ClickException(str(error)) from error
+    cases, problems = read_cases(root)
+    for name, problem in problems.items():
+        raise click.ClickException(f"{name}: {problem}")
+    return [case for case in cases.values() if case.lecture in {lecture.number for lecture in lectures}]
 
 
 def _record_cases(root: Path, lectures: list[Lecture], everything: bool) -> bool:
