@@ -169,6 +169,12 @@ def momentum_as_an_average(w, g, v, lr, beta):
     return w.sub(v, alpha=lr), v
 
 
+def momentum_as_keras(w, g, v, lr, beta):
+    v = v * beta
+    v = v - g * lr
+    return v + w, v
+
+
 def clip_tensor_by_tensor(grads, max_norm):
     out = []
     for grad in grads:
@@ -203,6 +209,7 @@ def accumulate_over_the_number_of_parts(parts, sizes):
         ("momentum", momentum_as_an_average, "You multiply the gradient by 1 - beta"),
         ("clip", clip_tensor_by_tensor, "You clip each tensor by a norm of its own"),
         ("schedule", rate_that_turns_up, "After `total` your rate rises again"),
+        ("momentum", momentum_as_keras, "Your velocity is the step itself"),
         ("accumulate", accumulate_as_backward_does, "You add the parts"),
         ("accumulate", accumulate_over_the_number_of_parts, "This is the mean of the means"),
     ],
@@ -227,6 +234,11 @@ def broadcast_with_zip(a, b):
 
 def strides_of_numpy(shape):
     return np.zeros(shape, dtype=np.float32).strides
+
+
+def pick_by_einsum(logits, targets):
+    chosen = torch.nn.functional.one_hot(targets, logits.shape[-1]).to(logits)
+    return torch.einsum("btv,btv->bt", logits, chosen)
 
 
 def pick_by_indexing(logits, targets):
@@ -259,6 +271,7 @@ def intensity_of_reads(m, k, n, bytes_each):
         ("broadcast", lambda a, b: max(a, b, key=len), "These two do not broadcast"),
         ("broadcast", broadcast_with_zip, "The sizes that only the longer shape has are lost"),
         ("strides", strides_of_numpy, "You count bytes, as NumPy's"),
+        ("pick", pick_by_einsum, "times the 0 of the one-hot is NaN"),
         ("pick", pick_by_indexing, "takes all the targets at every place"),
         ("pick", pick_by_cross_entropy, "This is the loss"),
         ("bfloat16", bfloat16_by_dropping, "You cut the lower half off"),
@@ -355,3 +368,80 @@ def layer_norm_of_constants(x, g):
 )
 def test_a_mistake_in_a_derivative_is_known_however_it_is_written(name, function, words) -> None:
     assert words in check(f"gradients.{name}", function).verdict.message
+
+
+def attend_and_then_hide(q, k, v, mask):
+    weights = torch.einsum("bid,bjd->bij", q, k / q.size(2) ** 0.5).softmax(dim=2)
+    return torch.where(mask, weights, 0.0) @ v
+
+
+def attend_where_one_may_not(q, k, v, mask):
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=~mask)
+
+
+def attend_unscaled(q, k, v, mask):
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+
+
+def heads_by_one_reshape(x, n_heads):
+    return x.reshape(len(x), n_heads, x.shape[1], -1)
+
+
+def causal_by_lower_triangle(queries, keys):
+    return torch.tril(torch.ones((queries, keys))) > 0
+
+
+def cross_with_is_causal(x, memory, w_q, w_k, w_v):
+    q, k, v = x @ w_q, memory @ w_k, memory @ w_v
+    scores = q @ k.mT / w_q.shape[1] ** 0.5
+    return scores.masked_fill(torch.ones_like(scores).triu(1) > 0, float("-inf")).softmax(2) @ v
+
+
+def additive_linear(q, k, w_q, w_k, v):
+    return (q @ (w_q @ v))[:, None] + k @ (w_k @ v)
+
+
+def sinusoidal_in_halves(T, C):
+    angle = torch.arange(T).double()[:, None] / 10000 ** (torch.arange(C // 2).double() * 2 / C)
+    return torch.cat([torch.sin(angle), torch.cos(angle)], 1)
+
+
+def rotate_neighbours(x, positions, theta):
+    out = x.clone()
+    for i in range(0, x.shape[1], 2):
+        turn = positions * theta ** (-i / x.shape[1])
+        out[:, i] = x[:, i] * turn.cos() - x[:, i + 1] * turn.sin()
+        out[:, i + 1] = x[:, i] * turn.sin() + x[:, i + 1] * turn.cos()
+    return out
+
+
+def convert_all_heads_at_once(weight, n_heads):
+    return weight.view(-1, 2, weight.shape[1]).transpose(0, 1).reshape(weight.shape)
+
+
+def alibi_with_halves(n_heads, T):
+    bias = torch.full((n_heads, T, T), -torch.inf, dtype=torch.float64)
+    for h in range(n_heads):
+        for t in range(T):
+            bias[h, t, : t + 1] = -torch.arange(t, -1, -1) / 2 ** (h + 1)
+    return bias
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words"),
+    [
+        ("attention.scaled", attend_and_then_hide, "Your mask is applied after the softmax"),
+        ("attention.scaled", attend_unscaled, "You forgot to divide the scores by sqrt(D)"),
+        ("attention.scaled", attend_where_one_may_not, "You hand torch the mask turned around"),
+        ("attention.heads", heads_by_one_reshape, "You reshape to (B, H, T, D) in one go"),
+        ("attention.mask", causal_by_lower_triangle, "You place the first query at the first key"),
+        ("attention.cross", cross_with_is_causal, "You use a causal mask"),
+        ("attention.additive", additive_linear, "There is no tanh"),
+        ("positions.sinusoidal", sinusoidal_in_halves, "All sines lie before all cosines"),
+        ("positions.rotate", rotate_neighbours, "the interleaved layout"),
+        ("positions.convert", convert_all_heads_at_once, "You order the rows of all heads together"),
+        ("positions.alibi", alibi_with_halves, "which is right for 8 heads"),
+    ],
+)
+def test_a_mistake_with_attention_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
+    assert words in check(name, function).verdict.message

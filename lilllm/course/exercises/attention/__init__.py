@@ -1,0 +1,1 @@
+"""The exercises on attention, in their order: mask, scaled, heads, additive, cross."""

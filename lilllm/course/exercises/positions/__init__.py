@@ -1,0 +1,1 @@
+"""The exercises on positions, in their order: sinusoidal, rotate, convert, alibi."""
