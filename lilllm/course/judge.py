@@ -130,7 +130,7 @@ def _of_array(got: Any, expected: Any) -> str:
     if isinstance(expected, list | tuple) and len(got) == len(expected):
         pairs = zip(got, expected, strict=True)
         found = ((i, _of_array(a, b)) for i, (a, b) in enumerate(pairs) if type(a) is type(b) and not same(a, b))
-        return next((f"Of element {i}: {message}" for i, message in found if message), "")
+        return next((f"Of element {i}: {message[0].lower()}{message[1:]}" for i, message in found if message), "")
     if not is_array(expected):
         return ""
     if tuple(got.shape) != tuple(expected.shape):

@@ -124,9 +124,12 @@ class Report:
             lines.append(f"  {verdict.place}")
         if verdict.case is not None and verdict.outcome is not None:
             lines += ["", f"  {call_of(self.exercise, verdict.case.arguments)}"]
-            lines.append(f"    expected  {short(verdict.case.expected)}")
+            expected = short(verdict.case.expected)
+            lines.append(f"    expected  {expected}")
             if verdict.outcome.returned:
-                lines.append(f"    got       {short(verdict.outcome.value)}")
+                got = short(verdict.outcome.value)
+                alike = got == expected and verdict.kind == "wrong"
+                lines.append(f"    got       {got}{'  (it differs in what is not shown)' if alike else ''}")
             if verdict.outcome.printed:
                 lines += ["  printed on the way:", *textwrap.indent(verdict.outcome.printed, "    ").splitlines()[:8]]
         lines += self._help()

@@ -89,7 +89,7 @@ def test_the_element_of_a_list_is_named() -> None:
     exercise = replace(
         EXERCISE, mistakes=(), cases=lambda: [Case((ROWS,), (ROWS, ROWS[0]))], solution=lambda x: (x, x[0])
     )
-    assert "Of element 1: The answer should have shape (2,)" in judge(exercise, lambda x: (x, x)).message
+    assert "Of element 1: the answer should have shape (2,)" in judge(exercise, lambda x: (x, x)).message
 
 
 def test_a_tensor_changed_in_place_is_noticed() -> None:

@@ -407,3 +407,13 @@ def test_what_was_tried_is_kept_and_an_unsolved_stub_is_not(tmp_path: Path, monk
     assert (kept.result, kept.attempts, kept.hint) == ("wrong", 1, len(find("tokenizers.utf8").hints))
     check("tokenizers.utf8", lambda code_point: chr(code_point).encode())
     assert Record().exercises()["tokenizers.utf8"].result == "solved"
+
+
+def test_answers_that_look_alike_are_said_to_differ_where_it_is_not_shown() -> None:
+    def nearly(x, g):
+        return check_solution(x, g) * (1 + 1e-6)
+
+    check_solution = find("gradients.layer_norm").solution
+    text = str(check("gradients.layer_norm", nearly))
+    expected, got = (line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith(("    exp", "    got")))
+    assert got == f"{expected}  (it differs in what is not shown)"

@@ -107,6 +107,12 @@ def not_divided(x: Numbers, g: Numbers) -> Numbers:
     return g - g.mean(axis=-1, keepdims=True) - n * (g * n).mean(axis=-1, keepdims=True)
 
 
+def variance_for_s(x: Numbers, g: Numbers) -> Numbers:
+    s = x.var(axis=-1, keepdims=True) + EPS
+    n = (x - x.mean(axis=-1, keepdims=True)) / s
+    return (g - g.mean(axis=-1, keepdims=True) - n * (g * n).mean(axis=-1, keepdims=True)) / s
+
+
 def x_for_n(x: Numbers, g: Numbers) -> Numbers:
     _, s = _parts(x)
     return (g - g.mean(axis=-1, keepdims=True) - x * (g * x).mean(axis=-1, keepdims=True)) / s
@@ -162,6 +168,7 @@ EXERCISE = Exercise(
         Mistake(no_eps, "There is no eps in your `s`: a row of equal numbers then divides 0 by 0."),
         Mistake(down_the_batch, "You normalise down the batch, as batch norm does: each row has its own statistics."),
         Mistake(not_divided, "The bracket is right: it remains to divide by `s`, as the forward pass did."),
+        Mistake(variance_for_s, "You divide by the variance: `s` is its root."),
         Mistake(x_for_n, "The part to be taken off lies along the normalised row `n`, not along `x`."),
     ),
     cases=cases,

@@ -71,6 +71,15 @@ def from_the_left(g: Numbers, shape: Shape) -> Numbers:
     return np.asarray(g.sum(axis=tuple(i for i, n in enumerate(padded) if n == 1))).reshape(shape)
 
 
+def back_alone(g: Numbers, shape: Shape) -> Numbers:
+    while g.ndim > len(shape):
+        g = g.sum(axis=-1)
+    for i, n in enumerate(shape):
+        if n == 1:
+            g = np.sum(g, axis=i, keepdims=True)
+    return np.asarray(g)
+
+
 def all_in_one(g: Numbers, shape: Shape) -> Numbers:
     return g if g.shape == shape else np.full(shape, g.sum())
 
@@ -121,6 +130,7 @@ EXERCISE = Exercise(
         Mistake(averaged, "You average over the copies: each of them has its effect on the loss, and effects add up."),
         Mistake(one_copy, "You keep the gradient of one copy: the element stood in many places, and all count."),
         Mistake(from_the_left, "You line the shapes up from the left: broadcasting lines them up from the right."),
+        Mistake(back_alone, "You sum over the last axes: broadcasting put the new ones in front."),
         Mistake(all_in_one, "You sum over everything: only over the axes that were repeated."),
     ),
     cases=cases,

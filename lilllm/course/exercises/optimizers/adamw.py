@@ -101,6 +101,14 @@ def no_root(
     return w - lr * (step + weight_decay * w), m, v
 
 
+def not_squared(
+    w: Tensor, g: Tensor, m: Tensor, v: Tensor, t: int, lr: float, betas: Betas, eps: float, weight_decay: float
+) -> Step:
+    m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g
+    step = m / (1 - betas[0] ** t) / ((v / (1 - betas[1] ** t)).sqrt() + eps)
+    return w - lr * (step + weight_decay * w), m, v
+
+
 def eps_under_the_root(
     w: Tensor, g: Tensor, m: Tensor, v: Tensor, t: int, lr: float, betas: Betas, eps: float, weight_decay: float
 ) -> Step:
@@ -190,6 +198,7 @@ EXERCISE = Exercise(
         Mistake(no_decay, "There is no weight decay: w shrinks by lr * weight_decay * w before the step."),
         Mistake(decay_after, "You decay after the step, and so the step too: the decay acts on the weight before it."),
         Mistake(no_root, "You divide by the mean square: divide by its root, so that the unit of g cancels."),
+        Mistake(not_squared, "`v` averages the gradient as it is: it is the average of its square, `g**2`."),
         Mistake(eps_under_the_root, "You add eps under the root: add it to the root."),
         Mistake(
             eps_before_the_correction,
@@ -202,4 +211,5 @@ EXERCISE = Exercise(
         ),
     ),
     cases=cases,
+    seconds=20,  # the first optimizer of torch that is made in a process imports torch's compiler: seconds of work
 )

@@ -50,6 +50,11 @@ def rate_inside(w: Tensor, g: Tensor, v: Tensor, lr: float, beta: float) -> Step
     return w - v, v
 
 
+def step_kept(w: Tensor, g: Tensor, v: Tensor, lr: float, beta: float) -> Step:
+    v = beta * v - lr * g
+    return w + v, v
+
+
 def uphill(w: Tensor, g: Tensor, v: Tensor, lr: float, beta: float) -> Step:
     v = beta * v + g
     return w + lr * v, v
@@ -117,6 +122,11 @@ EXERCISE = Exercise(
             "You have multiplied by lr inside of the velocity. The two differ as soon as the rate changes: keep `v` "
             "free of lr.",
         ),
+        Mistake(
+            step_kept,
+            "Your velocity is the step itself, with the sign and the rate in it, as Keras keeps it. In torch's SGD `v` "
+            "is a sum of gradients, and `lr` and the sign come when the weight moves.",
+        ),
         Mistake(uphill, "You step uphill: the loss falls against the gradient, so subtract."),
         Mistake(look_ahead, "This is Nesterov's look ahead: plain momentum steps along `v` and nothing else."),
         Mistake(no_friction, "Nothing fades: multiply the old velocity by beta."),
@@ -124,4 +134,5 @@ EXERCISE = Exercise(
         Mistake(wrong_order, "You return the velocity first: return the weight, then the velocity."),
     ),
     cases=cases,
+    seconds=20,  # the first optimizer of torch that is made in a process imports torch's compiler: seconds of work
 )

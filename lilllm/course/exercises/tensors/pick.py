@@ -47,6 +47,10 @@ def flat(logits: Tensor, targets: Tensor) -> Tensor:
     return logits.flatten(0, 1)[torch.arange(targets.numel()), targets.flatten()]
 
 
+def product_with_one_hot(logits: Tensor, targets: Tensor) -> Tensor:
+    return (logits * functional.one_hot(targets, logits.shape[-1])).sum(-1)
+
+
 def largest(logits: Tensor, targets: Tensor) -> Tensor:
     return logits.amax(-1)
 
@@ -101,6 +105,11 @@ EXERCISE = Exercise(
         ),
         Mistake(axis_left, "The last axis, of size 1, is left over: drop it with `squeeze(-1)` or `[..., 0]`."),
         Mistake(flat, "The right numbers in one row: give them back the shape (B, T)."),
+        Mistake(
+            product_with_one_hot,
+            "A logit that is masked, -inf, times the 0 of the one-hot is NaN, and spoils its row's sum: pick, with "
+            "`gather`, or use `where` in place of the product.",
+        ),
         Mistake(largest, "You return the largest logit of each row: the target's is asked for, whatever it is."),
         Mistake(log_probability, "These are log-probabilities: take the logits as they are, without a softmax."),
         Mistake(loss, "This is the loss, minus the log-probability: return the logits themselves."),
