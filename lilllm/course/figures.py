@@ -18,7 +18,7 @@ from typing import Any
 GREY = "#808080"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)
-_MARKERS = ("o", "s", "^", "D")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">", "h", "d", "8", "H", "1")
 _DASHES = ("-", "--", "-.", ":")
 
 STYLE: dict[str, Any] = {
@@ -57,7 +57,7 @@ def use_style() -> None:
 
     settings: Any = mpl.rcParams
     settings.update(STYLE)
-    settings["axes.prop_cycle"] = cycler(color=COLOURS, marker=_MARKERS, linestyle=_DASHES)
+    settings["axes.prop_cycle"] = cycler(color=COLOURS, marker=_MARKERS[:4], linestyle=_DASHES)
 
 
 def line_styles(n: int) -> list[dict[str, str]]:
@@ -71,6 +71,4 @@ def line_styles(n: int) -> list[dict[str, str]]:
     """
     if not 0 <= n <= len(COLOURS) * len(_DASHES):
         raise ValueError(f"{n} lines: at most {len(COLOURS) * len(_DASHES)} can be told apart; use several panels")
-    return [
-        {"color": COLOURS[i % 4], "marker": _MARKERS[i % 4], "linestyle": _DASHES[(i + i // 4) % 4]} for i in range(n)
-    ]
+    return [{"color": COLOURS[i % 4], "marker": _MARKERS[i], "linestyle": _DASHES[(i + i // 4) % 4]} for i in range(n)]
