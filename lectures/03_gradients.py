@@ -909,6 +909,8 @@ normed = F.layer_norm(theirs, (6,), torch.tensor(gain), torch.tensor(bias))
 F.cross_entropy(normed, torch.tensor(targets)).backward()
 assert np.allclose(ours.grad, package.grad, rtol=1e-10, atol=1e-12)
 assert np.allclose(ours.grad, theirs.grad, rtol=1e-10, atol=1e-12)
+assert ours.data is x  # whoever writes to x now spoils our graph; the package's has a copy, which is read-only
+assert not package.data.flags.writeable
 
 # %% [markdown]
 # ## 7. A network, step for step with torch
@@ -1848,8 +1850,9 @@ check("gradients.layer_norm", layer_norm_backward)
 #   costs one pass for each *input* and not for each output: right for few inputs and many outputs, wrong for a loss.
 # - **Derivatives of derivatives.** If the pulls are made of the same operations, a graph of the gradient arises that
 #   can be walked again. torch does it with `create_graph=True`.
-# - **Changes in place and views.** A graph that holds an array which somebody overwrites gives a wrong gradient. torch
-#   counts the versions of each tensor and refuses; our arrays do not notice.
+# - **Changes in place and views.** A graph that holds an array which somebody overwrites gives a wrong gradient. The
+#   `Array` of section 6 does not notice. `lilllm.autograd` copies what it is given and makes the copy read-only, so
+#   NumPy refuses to write. torch counts the versions of each tensor, and refuses on the way back.
 # - **Checkpoints within checkpoints.** Done recursively, memory grows with $\log L$ only, and the computing with
 #   $L \log L$ (Chen and others 2016). Keeping activations in the memory of the host, or in fewer bits, are other ways.
 # - **Other initialisations**: orthogonal matrices; scaling by the depth in residual networks (lecture 07); rules under
