@@ -507,8 +507,8 @@ assert math.isclose(sizes[0], 0.1 / math.sqrt(0.001), rel_tol=1e-6)
 assert sizes[250] > 1.9  # with beta2 = 0.999 the mistake is there for hundreds of steps
 
 # %% [markdown]
-# Up to six times the learning rate, in the first steps, when the model knows least. Here is a training run with that
-# mistake. Look at the curve first. Where in the program would you look?
+# Up to six times the learning rate, in the first steps, when the model knows least. Now a training run that goes wrong.
+# Look at the curve first. Where in the program would you look?
 
 # %%
 no_correction = museum.case("04_no_bias_correction")
@@ -582,9 +582,8 @@ w, g, lr, decay = torch.tensor(2.0), torch.tensor(0.3), 0.1, 0.01
 assert torch.isclose(sgd(w, g + decay * w, {}, lr), sgd(w * (1 - lr * decay), g, {}, lr))
 
 # %% [markdown]
-# For Adam they are two. What is added to the gradient goes through the division by $\sqrt{v}$, and comes out small
-# where gradients are large. The museum has a program whose author took the first way. Three layers have gradients that
-# are pure noise, small in one and large in another. There is nothing to learn, so the decay alone should shape them.
+# For Adam they are two. The museum has a program that tells them apart. Three layers have gradients that are pure
+# noise, small in one and large in another. There is nothing to learn, so the decay alone should shape them.
 
 # %%
 in_gradient = museum.case("04_decay_in_the_gradient")
@@ -604,8 +603,9 @@ plt.show()
 assert [run.values["healthy"] for run in runs.values()] == [False, True]
 
 # %% [markdown]
-# On the left, the weights that need decay least get most of it. On the right all three lose the same share. The
-# difference is where one line stands:
+# On the left, the layer with the smallest gradients loses most, and the one with the largest hardly anything. On the
+# right all three lose the same share. On the left the decay was added to the gradient. So it went through the division
+# by $\sqrt{v}$, and came out small where gradients are large. The difference is where one line stands:
 
 
 # %%
@@ -900,9 +900,10 @@ def newton_schulz(g, steps=5):
 at = torch.linspace(0, 1, 400)
 value = at
 fig, ax = plt.subplots(figsize=(6, 3.2))
-for step, style in zip(range(6), figures.line_styles(6), strict=True):
-    if step in (0, 1, 2, 5):
-        ax.plot(at, value, label=f"after {step}", **{**style, "marker": ""})
+styles = dict(zip((0, 1, 2, 5), figures.line_styles(4), strict=True))
+for step in range(6):
+    if step in styles:
+        ax.plot(at, value, label=f"after {step}", **{**styles[step], "marker": ""})
     value = 3.4445 * value - 4.7750 * value**3 + 2.0315 * value**5
 ax.set(xlabel="singular value at the start", ylabel="singular value after some rounds")
 ax.legend(title="rounds")

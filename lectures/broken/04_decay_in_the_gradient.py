@@ -1,4 +1,4 @@
-"""Decay in the gradient."""
+"""The layer that will not shrink."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Adam without its bias correction."""
+"""The network that forgets in three steps."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The sum of the parts, not their mean."""
+"""The loss that knows the number of parts."""
 
 import torch
 
