@@ -1,0 +1,92 @@
+"""The loss of a language model, without the logits of every token in memory at once.
+
+    loss = mean over tokens of  log(sum_v exp(z_v)) - z_target,    z = W x
+
+Logits are the largest tensor of a small model: (B, T, V) floats, once as themselves, once as log-probabilities, once as
+gradient. Their gradient is known as soon as they are, softmax(z) minus one at the target: so the fast form takes tokens
+in chunks, works out loss and gradients of x and W of one chunk, and forgets its logits. Same products, same FLOPs.
+
+Read in order:  cross_entropy (reference, as the formula reads)
+                linear_cross_entropy (fast: from hidden states, chunk by chunk)
+Shapes:         N tokens, C d_model, V vocab
+Numerics:       logits in the dtype of x, softmax and sums in float32
+Source:         Hsu et al. 2024 ("Liger Kernel"), arXiv:2410.10989 (its FusedLinearCrossEntropy)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+LOGITS = 2**21  # numbers of one chunk: 8 MB, about what a cache holds
+FEWEST = 256  # rows of a chunk, whatever the vocabulary: W is read once a chunk, and should be worth it
+
+
+def cross_entropy(
+    logits: Float[Tensor, "N V"], targets: Int[Tensor, " N"], *, ignore_index: int = -100
+) -> Float[Tensor, ""]:
+    """Mean of -log softmax(z)[target] over the tokens whose target is not ``ignore_index``; NaN if there is none.
+
+    >>> cross_entropy(torch.zeros(2, 4), torch.tensor([3, -100]))  # ln 4
+    tensor(1.3863)
+    """
+    kept = targets != ignore_index
+    logits, targets = logits[kept].float(), targets[kept]
+    return (logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]).mean()
+
+
+def linear_cross_entropy(
+    x: Float[Tensor, "N C"], weight: Float[Tensor, "V C"], targets: Int[Tensor, " N"], *, ignore_index: int = -100
+) -> Float[Tensor, ""]:
+    """``cross_entropy(x @ weight.T, targets)``, a chunk of tokens at a time.
+
+    With autocast the products are of its dtype, as those of `torch.nn.functional.linear` are; the gradient of
+    ``weight`` is summed over chunks in float32.
+
+    Holds: loss and gradients equal the reference's; FLOPs too.
+
+    >>> linear_cross_entropy(torch.zeros(2, 3), torch.ones(4, 3), torch.tensor([3, 1]))
+    tensor(1.3863)
+    """
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):
+        low = torch.get_autocast_dtype(kind)
+        x, weight = x.to(low), weight.to(low)
+    with torch.autocast(kind, enabled=False):
+        return _LinearCrossEntropy.apply(x, weight, targets, ignore_index)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
+        of_x, of_weight = ctx.needs_input_grad[:2]
+        kept = targets != ignore_index
+        share = kept.float() / kept.sum()  # of each token in the mean, (N,)
+        safe = targets.where(kept, 0)
+        dx = torch.empty_like(x) if of_x else None
+        dw = torch.zeros_like(weight, dtype=torch.float32) if of_weight else None
+        loss = share.new_zeros(())
+        rows = max(FEWEST, LOGITS // len(weight))
+        for start in range(0, len(x), rows):
+            chunk = slice(start, start + rows)
+            index, part = safe[chunk, None], share[chunk, None]
+            log_p = torch.log_softmax(x[chunk] @ weight.T, -1, dtype=torch.float32)  # (n, V)
+            loss -= (log_p.gather(-1, index) * part).sum()
+            if of_x or of_weight:
+                dz = log_p.exp_().mul_(part).scatter_add_(-1, index, -part).to(x.dtype)
+                if dx is not None:
+                    torch.mm(dz, weight, out=dx[chunk])
+                if dw is not None:
+                    dw += dz.T @ x[chunk]
+        ctx.save_for_backward(dx, dw if dw is None else dw.to(weight.dtype))
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        dx, dw = ctx.saved_tensors
+        return None if dx is None else dx * grad, None if dw is None else dw * grad, None, None
