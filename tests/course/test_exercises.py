@@ -427,9 +427,47 @@ def alibi_with_halves(n_heads, T):
     return bias
 
 
+def rms_norm_minus_mean(x, gain, eps):
+    x = x - x.mean(dim=-1, keepdim=True)
+    return gain * x / (eps + (x * x).mean(dim=-1, keepdim=True)) ** 0.5
+
+
+def rms_norm_with_eps_late(x, gain, eps):
+    root = (x**2).mean(dim=-1, keepdim=True) ** 0.5
+    return gain * (x / (root + eps))
+
+
+def swiglu_exchanged(x, w_gate, w_up, w_down):
+    a, b = x.matmul(w_gate), x.matmul(w_up)
+    return (a * b * b.sigmoid()).matmul(w_down)
+
+
+def gqa_by_expand(q, k, v):
+    B, H, T, D = q.shape
+    k, v = (one[:, None].expand(B, H // one.shape[1], *one.shape[1:]).reshape(B, H, T, D) for one in (k, v))
+    weights = (q @ k.mT / D**0.5 + torch.full((T, T), -torch.inf).triu(1)).softmax(-1)
+    return weights @ v
+
+
+def count_like_gpt(vocab, layers, d_model, d_ff, n_heads, n_kv_heads):
+    kv = d_model * n_kv_heads // n_heads
+    return vocab * d_model + layers * (2 * d_model * (d_model + kv + d_ff) + 2 * d_model) + d_model
+
+
+def loss_without_a_shift(logits, tokens):
+    return -torch.log_softmax(logits, 2).gather(2, tokens.unsqueeze(2)).mean()
+
+
 @pytest.mark.parametrize(
     ("name", "function", "words"),
     [
+        ("transformer.rms_norm", rms_norm_minus_mean, "This is LayerNorm without its bias"),
+        ("transformer.rms_norm", rms_norm_with_eps_late, "`eps` is added after the root"),
+        ("transformer.swiglu", swiglu_exchanged, "Gate and up are exchanged"),
+        ("transformer.gqa", gqa_by_expand, "Your heads are 0, 1, 0, 1"),
+        ("transformer.count", count_like_gpt, "You count two matrices in the feed-forward"),
+        ("transformer.residual_std", lambda n_layers, std: std * n_layers**-0.5, "You count one write a block"),
+        ("transformer.next_loss", loss_without_a_shift, "Nothing is shifted"),
         ("attention.scaled", attend_and_then_hide, "Your mask is applied after the softmax"),
         ("attention.scaled", attend_unscaled, "You forgot to divide the scores by sqrt(D)"),
         ("attention.scaled", attend_where_one_may_not, "You hand torch the mask turned around"),
@@ -443,5 +481,5 @@ def alibi_with_halves(n_heads, T):
         ("positions.alibi", alibi_with_halves, "which is right for 8 heads"),
     ],
 )
-def test_a_mistake_with_attention_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
+def test_a_mistake_in_a_transformer_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
     assert words in check(name, function).verdict.message
