@@ -30,6 +30,8 @@ class Adam(Rule):
     Source: Kingma & Ba 2015, arXiv:1412.6980.
     """
 
+    keeps = ("exp_avg", "exp_avg_sq")
+
     def __init__(
         self,
         params: Params,
@@ -62,6 +64,8 @@ class AdamW(Rule):
     schedule alone).
     """
 
+    keeps = ("exp_avg", "exp_avg_sq")
+
     def __init__(
         self,
         params: Params,
@@ -77,6 +81,9 @@ class AdamW(Rule):
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         p.mul_(1 - group["lr"] * group["weight_decay"])
         _adam(p, grad, state, group)
+
+    def least_eps(self, group: dict[str, Any]) -> float:
+        return super().least_eps(group) * math.sqrt(1 - group["betas"][1])  # _update_all multiplies v's correction in
 
     def update_group(self, params: list[Tensor], group: dict[str, Any]) -> None:
         if group["foreach"] is False:

@@ -20,6 +20,8 @@ class Adagrad(Rule):
     Source: Duchi, Hazan, Singer 2011 (JMLR 12). ``eps`` is outside of the root, as in torch.
     """
 
+    keeps = ("sum",)
+
     def __init__(
         self,
         params: Params,
@@ -58,6 +60,8 @@ class RMSProp(Rule):
     Source: Tieleman & Hinton 2012, Coursera lecture 6.5; centered: Graves 2013, arXiv:1308.0850. TensorFlow puts eps
     inside the root.
     """
+
+    keeps = ("square_avg",)
 
     def __init__(
         self,
@@ -99,6 +103,8 @@ class Adadelta(Rule):
 
     Source: Zeiler 2012, arXiv:1212.5701 (which has lr = 1).
     """
+
+    keeps = ("square_avg", "acc_delta")
 
     def __init__(
         self, params: Params, lr: float = 1.0, *, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0

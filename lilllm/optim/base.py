@@ -36,17 +36,19 @@ class Rule(torch.optim.Optimizer):
 
     Raises:
         ValueError: an option out of its range, no parameters, an empty group, complex parameters, or none that
-            requires a gradient; in ``step`` a sparse gradient or a learning rate that is none; in ``load_state_dict``
-            a state of other shapes.
+            requires a gradient, an eps that the parameters' dtype takes for 0; in ``step`` a sparse gradient or a
+            learning rate that is none; in ``load_state_dict`` a state of other shapes or of another rule.
         FloatingPointError: (in ``step``) a gradient holds NaN or infinity; nothing has been changed then.
     """
 
     allowed: ClassVar[Allowed] = ALLOWED
+    keeps: ClassVar[tuple[str, ...]] = ()  # tensors of the parameter's shape that every state has
 
     def __init__(self, params: Params, **defaults: Any) -> None:
-        if isinstance(params, Tensor | dict | str):
+        if not isinstance(params, Iterable) or isinstance(params, Tensor | dict | str):
             what = f"tensor of shape {tuple(params.shape)}" if isinstance(params, Tensor) else type(params).__name__
-            raise ValueError(f"{self._who} takes a list of parameters or of groups, got one {what}; put it in a list")
+            how = "put it in a list" if isinstance(params, Tensor | dict) else "give model.parameters()"
+            raise ValueError(f"{self._who} takes a list of parameters or of groups, got one {what}; {how}")
         for name, value in defaults.items():
             self._check(name, value)
         params = list(params)  # type: ignore[assignment]
@@ -69,6 +71,10 @@ class Rule(torch.optim.Optimizer):
         """Change ``p`` in place by one step. ``state`` is empty at the first."""
         raise NotImplementedError
 
+    def shapes(self, p: Tensor, group: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        """The tensors that a state of ``p`` must hold, and their shapes."""
+        return dict.fromkeys(self.keeps, tuple(p.shape))
+
     def update_group(self, params: list[Tensor], group: dict[str, Any]) -> None:
         """One step for the parameters of a group, all of which have a gradient."""
         for p in params:
@@ -88,8 +94,23 @@ class Rule(torch.optim.Optimizer):
             self._check("lr", group["lr"])  # a schedule may have set it
         for params, group in work:
             if params:
-                self.update_group(params, group)
+                try:
+                    self.update_group(params, group)
+                except RuntimeError as error:
+                    self._explain(params, group, error)
+                    raise
         return loss
+
+    def _explain(self, params: list[Tensor], group: dict[str, Any], error: RuntimeError) -> None:
+        """Raise ValueError if an update failed because a state is of another shape than its parameter."""
+        for p in params:
+            for name, shape in self.shapes(p, group).items():
+                known = self.state[p].get(name)
+                if known is not None and known.shape != shape:
+                    raise ValueError(
+                        f"{self._who}: {name} has shape {tuple(known.shape)}, its parameter {tuple(p.shape)}; a "
+                        "parameter that was given another shape needs a new optimizer"
+                    ) from error
 
     def check_group(self, group: dict[str, Any]) -> None:
         """Raise ValueError unless a complete group is one that this rule can follow."""
@@ -98,6 +119,17 @@ class Rule(torch.optim.Optimizer):
         for p in group["params"]:
             if p.is_complex():
                 raise ValueError(f"{self._who} takes real parameters, got {p.dtype}; give it torch.view_as_real of it")
+            eps = self.least_eps(group)
+            if eps and p.is_floating_point() and not torch.tensor(eps, dtype=p.dtype):
+                raise ValueError(
+                    f"{self._who}: eps {group['eps']} is 0 in {p.dtype}, and a gradient of 0 would give 0 / 0; give a "
+                    "larger one such as 1e-4, or keep the parameters in float32 (torch.autocast casts what may be cast)"
+                )
+
+    def least_eps(self, group: dict[str, Any]) -> float:
+        """The smallest number that stands for ``eps`` in an update; 0: there is none, or 0 does no harm."""
+        eps = group.get("eps")
+        return eps if isinstance(eps, float) else 0.0
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group with options of its own; those it does not name are the optimizer's."""
@@ -105,7 +137,10 @@ class Rule(torch.optim.Optimizer):
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise ValueError(f"{self._who}: a group is a dict with its parameters under 'params', got {param_group!r}")
         for name in param_group.keys() - self.defaults.keys() - {"params"}:
-            if near := difflib.get_close_matches(name, self.defaults, n=1, cutoff=0.85):
+            near = difflib.get_close_matches(str(name), self.defaults, n=1, cutoff=0.85)
+            if name == "learning_rate":
+                near = ["lr"]
+            if near:
                 raise ValueError(f"{self._who}: parameter group {number} has {name!r}; did you mean {near[0]!r}?")
         super().add_param_group(param_group)
         try:
@@ -123,21 +158,35 @@ class Rule(torch.optim.Optimizer):
             for name, value in defaults.items():
                 group.setdefault(name, value)
             self.check_group(group)
-        for p, values in state["state"].items():
-            for name, value in values.items():
-                if name in LIKE_PARAMETER and value is not None and value.shape != p.shape:
-                    raise ValueError(
-                        f"{self._who}: the saved {name} has shape {tuple(value.shape)}, its parameter "
-                        f"{tuple(p.shape)}; load the state of the same model, its parameters in the same order"
-                    )
-            if isinstance(values.get("step"), Tensor):
+            for p in group["params"]:
+                if values := state["state"].get(p):
+                    self.check_state(p, values, group)
+        for values in state["state"].values():
+            if isinstance(values, dict) and isinstance(values.get("step"), Tensor):
                 values["step"] = int(values["step"].item())
         super().__setstate__(state)
 
+    def check_state(self, p: Tensor, values: Any, group: dict[str, Any]) -> None:
+        """Raise ValueError unless ``values`` are a state that this rule can go on from."""
+        if not isinstance(values, dict):
+            raise ValueError(f"{self._who}: the saved state of a parameter is a dict, got a {type(values).__name__}")
+        needed = self.shapes(p, group)
+        if missing := [name for name in needed if name not in values]:
+            raise ValueError(
+                f"{self._who}: the saved state lacks {', '.join(missing)} and holds {', '.join(map(str, values))}; "
+                "load it into the optimizer that it was saved from"
+            )
+        for name, shape in {**dict.fromkeys(OPTIONAL, tuple(p.shape)), **needed}.items():
+            value = values.get(name)
+            if value is not None and getattr(value, "shape", None) != shape:
+                found = f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is {value!r:.40}"
+                raise ValueError(
+                    f"{self._who}: the saved {name} {found}, its parameter {tuple(p.shape)}; load the state of the "
+                    "same model, its parameters in the same order"
+                )
 
-LIKE_PARAMETER = frozenset(
-    ("acc_delta", "exp_avg", "exp_avg_sq", "grad_avg", "momentum_buffer", "square_avg", "sum", "variance")
-)
+
+OPTIONAL = ("momentum_buffer", "grad_avg")  # tensors of the parameter's shape that some options want
 
 
 def _moving(params: list[Tensor]) -> list[Tensor]:

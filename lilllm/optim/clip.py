@@ -62,6 +62,8 @@ def _gradients(params: Tensor | Iterable[Tensor], name: str, limit: Any) -> list
     """The gradients there are, none of them sparse, under a limit that is one."""
     if not isinstance(limit, Real) or not float(limit) > 0:
         raise ValueError(f"{name} must be a number above 0, got {limit!r}; 1.0 is usual")
+    if not isinstance(params, Iterable):
+        raise ValueError(f"clipping takes parameters, got a {type(params).__name__}; give model.parameters()")
     grads = [p.grad for p in ([params] if isinstance(params, Tensor) else params) if p.grad is not None]
     if not grads:
         raise ValueError("no parameter has a gradient; call backward() first")

@@ -25,6 +25,8 @@ class SGD(Rule):
     Source: Polyak 1964; Sutskever et al. 2013 (ICML) for the Nesterov form.
     """
 
+    keeps = ("momentum_buffer",)  # a state without momentum is empty
+
     def __init__(
         self,
         params: Params,

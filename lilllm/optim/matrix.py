@@ -44,15 +44,15 @@ class Adafactor(Rule):
     ) -> None:
         super().__init__(params, lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay)
 
+    def shapes(self, p: Tensor, group: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        if p.dim() < 2:
+            return {"variance": tuple(p.shape)}
+        return {"row_var": (*p.shape[:-1], 1), "col_var": (*p.shape[:-2], 1, p.shape[-1])}
+
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         matrix = p.dim() > 1
         if not state:
-            state["step"] = 0
-            if matrix:
-                state["row_var"] = p.new_zeros((*p.shape[:-1], 1))
-                state["col_var"] = p.new_zeros((*p.shape[:-2], 1, p.shape[-1]))
-            else:
-                state["variance"] = torch.zeros_like(p)
+            state.update(step=0, **{name: p.new_zeros(shape) for name, shape in self.shapes(p, group).items()})
         state["step"] += 1
         t, lr = state["step"], group["lr"]
         eps1, eps2 = group["eps"]
@@ -101,6 +101,10 @@ class Shampoo(Rule):
             params, lr=lr, momentum=momentum, eps=eps, every=every, max_size=max_size, weight_decay=weight_decay
         )
 
+    def shapes(self, p: Tensor, group: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        sizes = enumerate(p.shape or (1,))
+        return {f"{what}_{i}": (n, n) for i, n in sizes if n <= group["max_size"] for what in ("moment", "root")}
+
     def update(self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if group["weight_decay"]:
             grad = grad.add(p, alpha=group["weight_decay"])
@@ -137,6 +141,8 @@ class Muon(Rule):
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Bernstein & Newhouse 2024,
     arXiv:2409.20325. Scale by "match_rms_adamw" (0.2 sqrt(max(rows, columns))): Liu et al. 2025, arXiv:2502.16982.
     """
+
+    keeps = ("momentum_buffer",)
 
     def __init__(
         self,

@@ -79,12 +79,77 @@ def test_ranges() -> None:
         ([{"weights": []}], "its parameters under 'params'"),
         ([{"params": [_matrix()], "weight_decy": 0.1}], "'weight_decy'; did you mean 'weight_decay'"),
         ([{"params": [_matrix()], "lr": "0.1"}], r"lr must be a finite number >= 0, got '0.1' \(a str\)"),
+        ([{"params": [_matrix()], "learning_rate": 0.1}], "'learning_rate'; did you mean 'lr'"),
         ([_matrix() * 2], "leaf"),
+        (torch.nn.Linear(2, 2), r"got one Linear; give model.parameters\(\)"),
+        (None, "got one NoneType; give model.parameters"),
     ],
 )
 def test_bad_input_of_parameters(rule, params, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         rule(params)
+
+
+@pytest.mark.parametrize("rule", ALL)
+def test_a_parameter_of_float16_never_becomes_nan(rule) -> None:
+    """A gradient of 0 is divided by eps, which float16 takes for 0 below 3e-8."""
+    weight = torch.ones(2, 2, dtype=torch.float16, requires_grad=True)
+    if rule in (optim.Adagrad, optim.RMSProp, optim.Adam, optim.AdamW):
+        with pytest.raises(ValueError, match=rf"{rule.__name__}: eps 1e-\d+ is 0 in torch.float16, .* float32"):
+            rule([weight])
+        rule([weight, torch.ones(2, dtype=torch.int64)], eps=0)  # who asks for 0 gets it
+    if rule is optim.AdamW:
+        with pytest.raises(ValueError, match="eps 1e-07 is 0"):  # its first correction makes it 3e-9
+            rule([weight], eps=1e-7)
+    options = {} if rule in (optim.SGD, optim.Adadelta, optim.Adafactor, optim.Shampoo, optim.Muon) else {"eps": 1e-4}
+    optimizer = rule([weight], **options)
+    for _ in range(3):
+        weight.grad = torch.tensor([[0.1, 0.0], [0.0, 0.0]], dtype=torch.float16)
+        optimizer.step()
+    assert weight.isfinite().all()
+
+
+@pytest.mark.parametrize("rule", [optim.Adam, optim.AdamW, optim.Adagrad, optim.RMSProp, optim.Muon, optim.Shampoo])
+def test_a_parameter_that_was_given_another_shape(rule) -> None:
+    weight = _matrix()
+    optimizer = rule([weight])
+    weight.grad = torch.ones(2, 2)
+    optimizer.step()
+    weight.data, weight.grad = torch.ones(3, 2), torch.ones(3, 2)
+    with pytest.raises(ValueError, match=r"has shape \(2, 2\), its parameter \(3, 2\).* needs a new optimizer"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("saved", ALL)
+@pytest.mark.parametrize("rule", ALL)
+def test_the_state_of_another_rule_is_refused_and_changes_nothing(rule, saved) -> None:
+    alike = ({optim.Adam, optim.AdamW}, {optim.SGD, optim.Muon})
+    within = saved is optim.Adadelta and rule is optim.RMSProp  # it has all that RMSProp needs, and means the same
+    if saved is rule or within or any({saved, rule} <= some for some in alike):
+        return
+    there, here = _matrix(), _matrix()
+    options = {"momentum": 0.9} if saved is optim.SGD else {}
+    other, optimizer = saved([there], **options), rule([here])
+    there.grad = torch.ones(2, 2)
+    other.step()
+    state = {**optimizer.state_dict(), "state": other.state_dict()["state"]}
+    with pytest.raises(ValueError, match=f"{rule.__name__}: the saved state lacks .* and holds "):
+        optimizer.load_state_dict(state)
+    assert not optimizer.state
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (5, "is a dict, got a int"),
+        ({"step": 1, "exp_avg": torch.ones(2, 2)}, "lacks exp_avg_sq and holds step, exp_avg"),
+        ({"step": 1, "exp_avg": [1], "exp_avg_sq": torch.ones(2, 2)}, r"exp_avg is \[1\], its parameter \(2, 2\)"),
+    ],
+)
+def test_bad_input_of_a_saved_state(state: object, words: str) -> None:
+    optimizer = optim.AdamW([_matrix()])
+    with pytest.raises(ValueError, match=words):
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": {0: state}})
 
 
 @pytest.mark.parametrize("rule", ALL)
@@ -169,6 +234,8 @@ def test_sparse_gradients_are_refused() -> None:
         optimizer.step()
     with pytest.raises(ValueError, match="is sparse"):
         optim.clip_by_norm(layer.parameters(), 1.0)
+    with pytest.raises(ValueError, match=r"got a Linear; give model.parameters\(\)"):
+        optim.clip_by_norm(layer, 1.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
