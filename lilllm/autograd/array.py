@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lilllm.autograd.finite import check_gradient, check_result
+from lilllm.autograd.finite import check_gradient, check_result, check_seed
 from lilllm.autograd.live import WATCHERS
 from lilllm.autograd.numbers import Numbers, broadcast, frozen, numbers, unbroadcast
 from lilllm.autograd.order import topological
+from lilllm.autograd.scalar import check_power
 
 Pullback = Callable[[Numbers], Numbers]
 
@@ -113,8 +114,7 @@ class Array:
         )
 
     def __pow__(self, power: float) -> Array:
-        if isinstance(power, Array):
-            raise TypeError("the power must be a plain number; for x**y with an Array y write (x.log() * y).exp()")
+        check_power(power)
         x = self.data
         if power != int(power) and (x < 0).any():
             raise ValueError(f"a number below 0 has no real power {power}; the smallest is {x.min()}")
@@ -245,6 +245,7 @@ class Array:
             raise ValueError(f"the seed has shape {start.shape}, the array {self.shape}; they must be the same")
         order = topological(self)
         check_result(order)
+        check_seed(start)
         found = gradients(order, start)
         for _, g in found:
             check_gradient(g, order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,9 @@ def numeric_gradient(f: Callable[[Numbers], float], x: Numbers, *, h: float = 1e
 
     The error is O(h^2) from the formula and O(eps / h) from rounding; in float64 the sum is least near h = 1e-5.
 
-    Raises: ValueError: h is not above 0.
+    Raises:
+        ValueError: h is not above 0.
+        TypeError: ``f`` returns something else than one number.
     """
     if not h > 0:
         raise ValueError(f"h must be above 0, got {h}")
@@ -24,12 +27,20 @@ def numeric_gradient(f: Callable[[Numbers], float], x: Numbers, *, h: float = 1e
     for i in np.ndindex(*x.shape):
         keep = x[i]
         x[i] = keep + h
-        up = float(f(x))
+        up = _single(f(x))
         x[i] = keep - h
-        down = float(f(x))
+        down = _single(f(x))
         x[i] = keep
         grad[i] = (up - down) / (2 * h)
     return grad
+
+
+def _single(y: Any) -> float:
+    try:
+        return float(y)
+    except (TypeError, ValueError):
+        what = f"an array of shape {y.shape}" if hasattr(y, "shape") else f"a {type(y).__name__}"
+        raise TypeError(f"a gradient is that of one number, and the function returned {what}") from None
 
 
 def gradient_error(f: Callable[..., Array], *inputs: Numbers, h: float = 1e-5) -> float:
@@ -40,10 +51,14 @@ def gradient_error(f: Callable[..., Array], *inputs: Numbers, h: float = 1e-5) -
 
     Raises:
         ValueError: ``f`` returns more than one number.
+        TypeError: it returns no `Array`.
         FloatingPointError: a NaN or an infinity on either side.
     """
     arrays = [Array(x) for x in inputs]
-    f(*arrays).backward()
+    result = f(*arrays)
+    if not isinstance(result, Array):
+        raise TypeError(f"the function must return an Array, and returned a {type(result).__name__}")
+    result.backward()
     worst = 0.0
     for i, array in enumerate(arrays):
 

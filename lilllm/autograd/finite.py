@@ -22,6 +22,12 @@ def check_result(order: Sequence[Any]) -> None:
     )
 
 
+def check_seed(seed: np.ndarray) -> None:
+    """Raise if the gradient that ``backward`` starts from is not finite."""
+    if not np.isfinite(seed).all():
+        raise FloatingPointError(f"the seed is {_kind(seed)}, and so would be every gradient")
+
+
 def check_gradient(g: np.ndarray, order: Sequence[Any]) -> None:
     """Raise if a gradient is not finite, and name the operation whose pullback made it so first."""
     if np.isfinite(g).all():

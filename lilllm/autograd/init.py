@@ -25,12 +25,14 @@ from lilllm.autograd.numbers import Numbers
 
 def xavier_normal(n_in: int, n_out: int, generator: np.random.Generator, *, gain: float = 1.0) -> Numbers:
     """(n_in, n_out) weights of standard deviation ``gain * sqrt(2 / (n_in + n_out))``; torch: ``xavier_normal_``."""
-    return generator.normal(size=_checked(n_in, n_out, gain)) * (gain * math.sqrt(2 / (n_in + n_out)))
+    size = _checked(n_in, n_out, generator, gain)
+    return generator.normal(size=size) * (gain * math.sqrt(2 / (n_in + n_out)))
 
 
 def xavier_uniform(n_in: int, n_out: int, generator: np.random.Generator, *, gain: float = 1.0) -> Numbers:
     """The same variance, from the interval of half width ``gain * sqrt(6 / (n_in + n_out))``."""
-    return generator.uniform(-1, 1, size=_checked(n_in, n_out, gain)) * (gain * math.sqrt(6 / (n_in + n_out)))
+    size = _checked(n_in, n_out, generator, gain)
+    return generator.uniform(-1, 1, size=size) * (gain * math.sqrt(6 / (n_in + n_out)))
 
 
 def he_normal(n_in: int, n_out: int, generator: np.random.Generator, *, gain: float = math.sqrt(2)) -> Numbers:
@@ -38,17 +40,21 @@ def he_normal(n_in: int, n_out: int, generator: np.random.Generator, *, gain: fl
 
     The gain sqrt(2) is ReLU's; with gain 1 this is LeCun's start, for an activation that keeps the variance.
     """
-    return generator.normal(size=_checked(n_in, n_out, gain)) * (gain / math.sqrt(n_in))
+    size = _checked(n_in, n_out, generator, gain)
+    return generator.normal(size=size) * (gain / math.sqrt(n_in))
 
 
 def he_uniform(n_in: int, n_out: int, generator: np.random.Generator, *, gain: float = math.sqrt(2)) -> Numbers:
     """The same variance, from the interval of half width ``gain * sqrt(3 / n_in)``."""
-    return generator.uniform(-1, 1, size=_checked(n_in, n_out, gain)) * (gain * math.sqrt(3 / n_in))
+    size = _checked(n_in, n_out, generator, gain)
+    return generator.uniform(-1, 1, size=size) * (gain * math.sqrt(3 / n_in))
 
 
-def _checked(n_in: int, n_out: int, gain: float) -> tuple[int, int]:
-    if n_in < 1 or n_out < 1:
-        raise ValueError(f"a layer has at least one input and one output, got {n_in} and {n_out}")
-    if not gain > 0:
-        raise ValueError(f"the gain must be above 0, got {gain}: weights of 0 would all learn the same")
+def _checked(n_in: int, n_out: int, generator: np.random.Generator, gain: float) -> tuple[int, int]:
+    if not all(isinstance(n, int | np.integer) and n > 0 for n in (n_in, n_out)):
+        raise ValueError(f"a layer has at least one input and one output, whole numbers, got {n_in!r} and {n_out!r}")
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(f"weights are drawn from numpy.random.default_rng(seed), got a {type(generator).__name__}")
+    if not 0 < gain < math.inf:
+        raise ValueError(f"the gain must be above 0 and finite, got {gain}: weights of 0 would all learn the same")
     return n_in, n_out

@@ -6,6 +6,8 @@ evaluation), _normalise (the one derivative of both, worked out by hand).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -24,6 +26,7 @@ def layer_norm(x: Array | ArrayLike, gain: Array | ArrayLike, bias: Array | Arra
     x, gain, bias = as_array(x), as_array(gain), as_array(bias)
     if not x.shape or gain.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
         raise ValueError(f"gain and bias must have shape {x.shape[-1:]}, got {gain.shape} and {bias.shape}")
+    _check_eps(eps)
     return _normalise(x, gain, bias, (x.data.ndim - 1,), eps=eps)
 
 
@@ -54,6 +57,7 @@ def batch_norm(
             f"x must be (N, C) or (N, C, L, ...), gain and bias (C,), got {x.shape}, {gain.shape} and {bias.shape}"
         )
     others = (0, *range(2, x.data.ndim))
+    _check_eps(eps)
     if fixed is None:
         if x.data.size == channels[0]:
             raise ValueError(f"the statistics of a batch need two values a channel, and shape {x.shape} has one")
@@ -85,8 +89,8 @@ class BatchNorm:
     """
 
     def __init__(self, channels: int, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
-        if channels < 1:
-            raise ValueError(f"a batch norm needs at least one channel, got {channels}")
+        if not isinstance(channels, int | np.integer) or channels < 1:
+            raise ValueError(f"a batch norm needs a whole number of channels, at least one channel, got {channels!r}")
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum is the weight of the new batch, in 0..1, got {momentum}")
         self.gain, self.bias = Array(np.ones(channels)), Array(np.zeros(channels))
@@ -105,13 +109,16 @@ class BatchNorm:
         return y
 
 
+def _check_eps(eps: float) -> None:
+    if not 0 < eps < math.inf:
+        raise ValueError(f"eps must be above 0 and finite, got {eps}: it is what a row of equal numbers is divided by")
+
+
 def _normalise(x: Array, gain: Array, bias: Array, over: tuple[int, ...], *, eps: float) -> Array:
     """Mean 0 and variance 1 over the axes ``over``, then gain and bias, which run along the one axis C.
 
     The derivative is the same for layer and for batch norm: only the axes differ.
     """
-    if not eps > 0:
-        raise ValueError(f"eps must be above 0, got {eps}: it is what a row of equal numbers is divided by")
     layer = over == (x.data.ndim - 1,)
     along = (-1,) if layer else (-1,) + (1,) * (x.data.ndim - 2)  # how (C,) lies beside x
     rows = tuple(range(x.data.ndim - 1)) if layer else over

@@ -20,8 +20,16 @@ def numbers(x: ArrayLike) -> Numbers:
     (array([1., 2.]), array(1.))
     """
     if isinstance(x, float | int):
-        return np.array(x, dtype=np.float64)
-    given = np.asarray(x)
+        try:
+            return np.array(x, dtype=np.float64)
+        except OverflowError:
+            raise OverflowError("an Array holds float64, and this whole number is above 1.8e308") from None
+    try:
+        given = np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of several lengths, a tensor that NumPy cannot read
+        raise TypeError(
+            f"an Array holds real numbers, and NumPy makes none of this {type(x).__name__}: {error}"
+        ) from None
     if given.dtype.kind not in "fiub":
         raise TypeError(f"an Array holds real numbers, not {given.dtype}; got a {type(x).__name__}")
     return np.array(given, dtype=np.float64)

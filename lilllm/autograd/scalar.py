@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 from lilllm.autograd.order import topological
@@ -38,7 +39,12 @@ class Value:
         if type(data) is not float:
             if isinstance(data, str | complex):
                 raise TypeError(f"a Value holds one real number, got {data!r:.40}")
-            data = float(data)
+            try:
+                data = float(data)
+            except (TypeError, ValueError):  # a list, None, an array of several
+                raise TypeError(f"a Value holds one real number, got a {type(data).__name__}") from None
+            except OverflowError:
+                raise OverflowError("a Value holds a float, and this whole number is above 1.8e308") from None
         self.data = data
         self.grad = 0.0
         self.parents = tuple(parents)
@@ -58,8 +64,7 @@ class Value:
         return Value(self.data * other.data, (self, other), (other.data, self.data))
 
     def __pow__(self, power: float) -> Value:
-        if isinstance(power, Value):
-            raise TypeError("the power must be a plain number; for x**y with a Value y write (x.log() * y).exp()")
+        check_power(power)
         x = self.data
         if x < 0 and power != int(power):
             raise ValueError(f"a number below 0 has no real power {power}, got {x}")
@@ -67,7 +72,10 @@ class Value:
             raise ZeroDivisionError(
                 f"the power {power} of 0 has no derivative" if power > 0 else f"0 has no power {power}"
             )
-        return Value(x**power, (self,), (power * x ** (power - 1) if power else 0.0,))
+        try:
+            return Value(x**power, (self,), (power * x ** (power - 1) if power else 0.0,))
+        except OverflowError:
+            raise OverflowError(f"{x:g} to the power {power} is more than a float holds (about 1.8e308)") from None
 
     def exp(self) -> Value:
         try:
@@ -147,6 +155,16 @@ class Value:
         for node in reversed(order):
             for parent, slope in zip(node.parents, node.local, strict=True):
                 parent.grad += slope * node.grad
+
+
+def check_power(power: Any) -> None:
+    """Raise unless ``power`` is one that a `Value` or an `Array` may be raised to: a finite plain number."""
+    if not isinstance(power, Real):
+        raise TypeError(
+            f"the power must be a plain number, got a {type(power).__name__}; for x**y write (x.log() * y).exp()"
+        )
+    if not math.isfinite(power):
+        raise ValueError(f"the power must be finite, got {power}")
 
 
 def _value(x: Value | float) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from lilllm.autograd import (
     Array,
@@ -12,11 +13,14 @@ from lilllm.autograd import (
     batch_norm,
     cross_entropy,
     gradient_error,
+    he_normal,
+    he_uniform,
     layer_norm,
     log_softmax,
     numeric_gradient,
     softmax,
     unbroadcast,
+    xavier_uniform,
 )
 
 X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -62,6 +66,17 @@ X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
         (lambda x: BatchNorm(3, momentum=1.5), "momentum"),
         (lambda x: numeric_gradient(np.sum, X, h=0.0), "h must be above 0"),
         (lambda x: gradient_error(lambda a: a * 2.0, X), "starts from a single number"),
+        (
+            lambda x: batch_norm(x, np.ones(3), np.ones(3), fixed=(np.ones(3), np.zeros(3)), eps=0.0),
+            "eps must be above",
+        ),
+        (lambda x: layer_norm(x, np.ones(3), np.ones(3), eps=np.inf), "eps must be above 0 and finite, got inf"),
+        (lambda x: BatchNorm(2.5), "whole number of channels, .* got 2.5"),
+        (lambda x: he_normal(2.5, 2, np.random.default_rng(0)), "whole numbers, got 2.5 and 2"),
+        (lambda x: xavier_uniform(2, 2, np.random.default_rng(0), gain=np.inf), "above 0 and finite, got inf"),
+        (lambda x: x**np.nan, "the power must be finite, got nan"),
+        (lambda x: x**-np.inf, "the power must be finite, got -inf"),
+        (lambda x: Value(2.0) ** np.inf, "the power must be finite, got inf"),
         (lambda x: Value(-1.0).log(), "above 0"),
         (lambda x: Value(-1.0) ** 0.5, "no real power"),
         (lambda x: Value(1.0, [Value(2.0)], []), "as many local derivatives"),
@@ -85,11 +100,45 @@ def test_wrong_shapes_and_numbers(act, words: str) -> None:
         (lambda x: np.exp(x), "does not support ufuncs"),
         (lambda x: Value(1.0) ** Value(2.0), "plain number"),
         (lambda x: Value("3"), "one real number, got '3'"),
+        (lambda x: Value(None), "one real number, got a NoneType"),
+        (lambda x: Value(1.0) * [1, 2], "one real number, got a list"),
+        (lambda x: Value(1.0) ** "2", "plain number, got a str"),
+        (lambda x: x ** "2", "plain number, got a str"),
+        (lambda x: x ** np.ones(3), "plain number, got a ndarray"),
+        (lambda x: x**1j, "plain number, got a complex"),
+        (lambda x: Array([[1], [1, 2]]), "NumPy makes none of this list: .*inhomogeneous"),
+        (lambda x: Array(torch.ones(2, requires_grad=True)), r"none of this Tensor: .*detach\(\)"),
+        (lambda x: x + torch.ones(3, dtype=torch.bfloat16), "none of this Tensor: .*BFloat16"),
+        (lambda x: he_uniform(2, 2, 0), r"drawn from numpy.random.default_rng\(seed\), got a int"),
+        (lambda x: numeric_gradient(lambda v: v, X), r"the function returned an array of shape \(2, 3\)"),
+        (lambda x: numeric_gradient(lambda v: None, X), "the function returned a NoneType"),
+        (lambda x: gradient_error(lambda a: 5.0, X), "must return an Array, and returned a float"),
     ],
 )
 def test_wrong_types(act, words: str) -> None:
     with pytest.raises(TypeError, match=words):
         act(Array(X))
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda: Array(10**400), "an Array holds float64"),
+        (lambda: Value(10**400), "a Value holds a float"),
+        (lambda: Value(1e300) ** 2, r"1e\+300 to the power 2 is more than a float holds"),
+        (lambda: Value(1e3).exp(), "exp of 1000 is more"),
+    ],
+)
+def test_what_no_float_holds(act, words: str) -> None:
+    with pytest.raises(OverflowError, match=words):
+        act()
+
+
+def test_a_seed_that_is_not_finite_is_named_as_that() -> None:
+    x = Array(X)
+    with pytest.raises(FloatingPointError, match="the seed is NaN"):
+        (x * 2.0).backward(np.full((2, 3), np.nan))
+    assert x.grad is None
 
 
 def test_integers_become_floats() -> None:
