@@ -37,9 +37,13 @@ def shape_from(given: Mapping[str, Any], base: Shape | None = None) -> Shape:
     >>> shape_from({"gated": False}, shape).gated
     False
     """
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f"a shape is made of fields by name, got a {type(given).__name__}; give {{'n_layers': 12, ...}}"
+        )
     for name in given:
         if name not in _FIELDS:
-            close = difflib.get_close_matches(name, _FIELDS, n=1)
+            close = difflib.get_close_matches(str(name), _FIELDS, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise ValueError(f"a shape has no field {name!r}; {hint}the fields are: {', '.join(_FIELDS)}")
     values = {**(asdict(base) if base else {}), **given}
@@ -63,15 +67,17 @@ def _d_head(d_model: Any, n_heads: Any) -> int:
     return d_model // n_heads
 
 
-def read_shape(path: Path, changes: Mapping[str, Any] | None = None) -> Shape:
+def read_shape(path: str | Path, changes: Mapping[str, Any] | None = None) -> Shape:
     """The shape in a JSON file, with ``changes`` in place of its fields.
 
     Raises:
         ValueError: the file is no JSON object, or none of a shape; the message names the file.
         OSError: it cannot be read.
     """
+    path = Path(path)
     try:
-        given = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark at the beginning
+        given = json.loads(text, object_pairs_hook=_once, parse_int=_whole)
         if not isinstance(given, dict):
             raise ValueError(f"it holds {type(given).__name__}; give an object of a shape's fields")
         return shape_from({**given, **(changes or {})})
@@ -79,6 +85,12 @@ def read_shape(path: Path, changes: Mapping[str, Any] | None = None) -> Shape:
         raise ValueError(f"{path.name}: it is nested too deep for a shape") from None
     except ValueError as error:  # JSON's and UTF-8's own errors are among these
         raise ValueError(f"{path.name}: {error}") from None
+
+
+def _whole(text: str) -> int:
+    if len(text) > 100:  # Python refuses to read a number of thousands of digits
+        raise ValueError(f"a number has {len(text)} digits; give {LARGEST} at most")
+    return int(text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

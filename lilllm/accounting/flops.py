@@ -133,7 +133,8 @@ def measure(module: nn.Module, *inputs: Any, backward: bool = True, **named: Any
         counts = {"forward": counter.get_total_flops()}
         if backward:
             leaves = [one for one in (*module.parameters(), *_tensors((inputs, named))) if one.requires_grad]
-            outputs = [one.sum() for one in _tensors(result) if one.requires_grad]
+            with torch.enable_grad():
+                outputs = [one.sum() for one in _tensors(result) if one.requires_grad]
             if not outputs:
                 raise ValueError("no output of the module depends on anything with a gradient; give backward=False")
             with _counter() as counter:

@@ -79,6 +79,7 @@ def account(module: nn.Module, *inputs: Any, optimizer: Make | None = None, **na
             state, as of plain SGD.
     Raises:
         ValueError: nothing in the module can be trained.
+        TypeError: it is no module, or ``optimizer`` makes none; what the module itself says of its inputs.
     Holds: parameters, gradients, buffers and the random state are afterwards what they were before.
 
     >>> print(account(nn.Linear(3, 5), torch.ones(2, 3), optimizer=torch.optim.Adagrad))
@@ -92,6 +93,8 @@ def account(module: nn.Module, *inputs: Any, optimizer: Make | None = None, **na
     forward      60 FLOPs
     backward     60 FLOPs
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"an account is that of an nn.Module, got a {type(module).__name__}; for a function: count()")
     parameters = list(module.parameters())
     trained = [one for one in parameters if one.requires_grad]
     if not trained:
@@ -123,6 +126,10 @@ def optimizer_state(parameters: Iterable[nn.Parameter], make: Make) -> int:
     (804, 0)
     """
     parameters = list(parameters)
+    if not callable(make):
+        raise TypeError(
+            f"the optimizer is a class or a function that makes one, such as torch.optim.AdamW; got {make!r:.80}"
+        )
     try:
         return _after_a_step(parameters, make, "meta")
     except (RuntimeError, NotImplementedError):  # it asked a tensor without memory for its value
@@ -134,6 +141,8 @@ def _after_a_step(parameters: list[nn.Parameter], make: Make, device: str) -> in
     for one in stand_ins:
         one.grad = torch.zeros_like(one)
     made = make(stand_ins)
+    if not isinstance(made, Optimizer):
+        raise TypeError(f"{make!r:.80} made a {type(made).__name__}, and not a torch.optim.Optimizer")
     try:
         made.step()
     except TypeError as error:

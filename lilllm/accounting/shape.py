@@ -81,8 +81,8 @@ class Shape:
 
     def check(self, *, batch: int, seq: int) -> None:
         """Raise ValueError where (B, T) tokens cannot be run: below 1, or longer than a learned position table."""
-        if batch < 1 or seq < 1:
-            raise ValueError(f"batch {batch} and seq {seq}: give whole numbers of at least 1")
+        if not all(isinstance(n, int) and n > 0 for n in (batch, seq)):
+            raise ValueError(f"batch {batch!r} and seq {seq!r}: give whole numbers of at least 1")
         if self.positions == "learned" and seq > self.context_len:
             raise ValueError(f"seq {seq} is longer than the {self.context_len} learned positions; give a shorter one")
 
@@ -189,8 +189,8 @@ def preset(name: str) -> Shape:
     >>> preset("gpt2").d_ff
     3072
     """
-    if name in PRESETS:
+    if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
-    close = difflib.get_close_matches(name, PRESETS, n=1)
+    close = difflib.get_close_matches(str(name), PRESETS, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise ValueError(f"there is no preset {name!r}; {hint}choose one of: {', '.join(PRESETS)}")

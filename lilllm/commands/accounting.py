@@ -54,13 +54,13 @@ def _finite(_: click.Context, option: click.Parameter, value: float | None) -> f
 )
 @click.option(
     "--tokens",
-    type=click.FloatRange(min=1),
+    type=click.FloatRange(1, 1e18),
     callback=_finite,
     help="Tokens to train on, such as 15e12 [default: 20 a parameter].",
 )
 @click.option(
     "--mfu",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=click.FloatRange(0.001, 1),
     callback=_finite,
     default=0.4,
     show_default=True,
@@ -166,7 +166,7 @@ def _memory(shape: Shape, batch: int, seq: int, gpus: int, kind: str, attention:
     rows = [
         f"On each of {gpus:,} x {kind}: {batch:,} sequence{'s' * (batch > 1)} at once, {attention} attention, "
         f"{optimizer}; GB",
-        f"  {'':8}{'checkpointed':>13}{'state':>10}{'activations':>13}{'total':>10}  {'fits':6}largest that fits",
+        f"  {'':8}{'checkpointed':>13} {'state':>9} {'activations':>12} {'total':>9}  {'fits':6}largest that fits",
     ]
     for way in fits(
         shape,
@@ -179,8 +179,8 @@ def _memory(shape: Shape, batch: int, seq: int, gpus: int, kind: str, attention:
     ):
         fit = "yes" if way.total <= memory else "no"
         rows.append(
-            f"  {way.stage:8}{'yes' if way.checkpointing else 'no':>13}{way.state / 1e9:>10,.1f}"
-            f"{way.activations / 1e9:>13,.1f}{way.total / 1e9:>10,.1f}  {fit:6}{way.largest_batch:>17,}"
+            f"  {way.stage:8}{'yes' if way.checkpointing else 'no':>13} {way.state / 1e9:>9,.1f}"
+            f" {way.activations / 1e9:>12,.1f} {way.total / 1e9:>9,.1f}  {fit:6}{way.largest_batch:>17,}"
         )
     return rows
 

@@ -61,6 +61,18 @@ def test_bad_input_field(text: str) -> None:
         parse_field(text)
 
 
+@pytest.mark.parametrize("given", [None, 5, "gpt2", {1: 2}])
+def test_bad_input_fields(given) -> None:
+    with pytest.raises(ValueError, match=r"a shape is made of fields by name, got a|no field 1"):
+        shape_from(given)
+
+
+def test_a_file_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "shape.json"
+    path.write_text(json.dumps(LEAST), encoding="utf-8")
+    assert read_shape(str(path)) == shape_from(LEAST)
+
+
 def test_bad_input_field_of_a_million_digits() -> None:
     with pytest.raises(ValueError, match="the value of a has 1000000 characters"):
         parse_field("a=" + "9" * 1_000_000)

@@ -180,6 +180,27 @@ def test_weights_are_not_touched_by_the_step() -> None:
     assert weight.tolist() == [1, 1, 1]
 
 
+def test_an_account_does_not_mind_no_grad() -> None:
+    layer = nn.Linear(3, 5)
+    with torch.no_grad():
+        assert account(layer, torch.ones(2, 3)) == account(nn.Linear(3, 5), torch.ones(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda: account(torch.relu, torch.ones(2)), r"an nn.Module, got a builtin_function_or_method; .* count\(\)"),
+        (lambda: account(5), "an nn.Module, got a int"),
+        (lambda: optimizer_state(WEIGHTS, "adamw"), "such as torch.optim.AdamW; got 'adamw'"),
+        (lambda: optimizer_state(WEIGHTS, torch.optim.AdamW(WEIGHTS)), "a class or a function that makes one"),
+        (lambda: optimizer_state(WEIGHTS, lambda p: None), "made a NoneType"),
+    ],
+)
+def test_bad_input_of_other_kinds(act, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        act()
+
+
 def test_bad_input_account() -> None:
     with pytest.raises(ValueError, match="no parameter of the module has requires_grad; unfreeze some"):
         account(nn.Linear(2, 2).requires_grad_(False), torch.ones(1, 2))

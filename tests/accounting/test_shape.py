@@ -48,6 +48,15 @@ def test_bad_input_preset() -> None:
         preset("lama3-8b")
     with pytest.raises(ValueError, match=r"no preset '!'; choose one of: gpt2, "):
         preset("!")
+    for name in (5, []):
+        with pytest.raises(ValueError, match="no preset"):
+            preset(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("batch", "seq"), [(0, 8), (1, -1), (1.5, 8), (1, "8"), (None, 8)])
+def test_bad_input_batch_and_length(batch, seq) -> None:
+    with pytest.raises(ValueError, match="give whole numbers of at least 1"):
+        preset("gpt2").check(batch=batch, seq=seq)
 
 
 def test_shapes_and_gpus_are_known_without_torch() -> None:

@@ -115,6 +115,7 @@ def test_a_field_is_changed_in_a_file_and_in_a_preset(run, tmp_path: Path) -> No
         (json.dumps({**MINE, "norm": ["rms"]}), "norm is ['rms']; give one of: layer, rms"),
         (json.dumps({**MINE, "gated": None}), "gated is None; give true or false"),
         ('{"n_layers": 1, "n_layers": 2}', "'n_layers' is given twice; give it once"),
+        ('{"vocab_size": %s}' % ("9" * 5000), "mine.json: a number has 5000 digits"),
     ],
 )
 def test_bad_input_file_of_a_model(run, tmp_path: Path, text: str, said: str) -> None:
@@ -124,6 +125,19 @@ def test_bad_input_file_of_a_model(run, tmp_path: Path, text: str, said: str) ->
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_columns_stand_apart_however_large_the_numbers(run) -> None:
+    code, out, _ = run("--preset", "llama3-8b", "--seq", 10**8, "--batch", 10**6)
+    assert code == 0
+    rows = [line.split() for line in out.splitlines() if line.startswith(("  DDP", "  ZeRO"))]
+    assert {len(row) for row in rows} == {7}  # stage, checkpointed, state, activations, total, fits, largest
+
+
+def test_a_file_that_a_windows_editor_wrote(run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(MINE), encoding="utf-8-sig")
+    assert run("--config", path)[0] == 0
 
 
 def test_bad_input_two_models(run, tmp_path: Path) -> None:
@@ -179,9 +193,12 @@ def test_plain_attention_takes_more(run) -> None:
         (("--preset", "gpt2", "--seq", "1025"), "seq 1025 is longer than the 1024 learned positions; give a shorter"),
         (("--preset", "gpt2", "--batch", "0"), "0 is not in the range 1<=x"),
         (("--preset", "gpt2", "--gpus", "1e3"), "'1e3' is not a valid integer"),
-        (("--preset", "gpt2", "--mfu", "40"), "40.0 is not in the range 0<x<=1"),
+        (("--preset", "gpt2", "--mfu", "40"), "40.0 is not in the range 0.001<=x<=1"),
         (("--preset", "gpt2", "--mfu", "nan"), "nan is no finite number"),
-        (("--preset", "gpt2", "--tokens", "inf"), "inf is no finite number; give one such as 15e12"),
+        (("--preset", "gpt2", "--tokens", "nan"), "nan is no finite number; give one such as 15e12"),
+        (("--preset", "gpt2", "--tokens", "inf"), "inf is not in the range 1<=x<=1e+18"),
+        (("--preset", "gpt2", "--tokens", "1e300"), "1e+300 is not in the range 1<=x<=1e+18"),
+        (("--preset", "gpt2", "--mfu", "1e-300"), "1e-300 is not in the range 0.001<=x<=1"),
         (("--preset", "gpt2", "--tokens", "15T"), "'15T' is not a valid float"),
     ],
 )
