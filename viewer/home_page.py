@@ -30,8 +30,7 @@ def _card(lecture: Lecture, standing: Standing | None, broken: int) -> None:
                 st.markdown(f"**You will build** {lecture.build}")
             if lecture.facts:
                 st.caption(lecture.facts)
-            if broken:
-                st.page_link(museum(), label=f"{broken} broken on purpose, in the museum")
+            _link_to_cases(broken)
             if standing and standing.marks:
                 st.caption("You: " + ", ".join(standing.marks))
         with right:
@@ -42,8 +41,18 @@ def _card(lecture: Lecture, standing: Standing | None, broken: int) -> None:
                 st.button("Open", key=f"open-{lecture.name}", on_click=_choose, args=(lecture.name,), width="stretch")
 
 
+def _link_to_cases(broken: int) -> None:
+    if broken:
+        st.page_link(museum(), label=f"{broken} broken on purpose, in the museum")
+
+
 def _choose(name: str) -> None:
     st.session_state["trace"] = name  # the bound choice: the address follows it
+
+
+def _broken() -> Counter[int | None]:
+    """How many cases the museum has of each lecture."""
+    return Counter(int(name[:2]) for name in names(root()))
 
 
 def _home(lectures: list[Lecture]) -> None:
@@ -66,9 +75,9 @@ def _home(lectures: list[Lecture]) -> None:
             return
         st.markdown("## What there is")
         standings = {one.lecture.name: one for one in course.lectures}
-        broken = Counter(name[:2] for name in names(root()))
+        broken = _broken()
         for lecture in lectures:
-            _card(lecture, standings.get(lecture.name), broken[f"{lecture.number:02d}"] if lecture.number else 0)
+            _card(lecture, standings.get(lecture.name), broken[lecture.number])
 
 
 def lectures_page() -> None:
@@ -95,6 +104,8 @@ def lectures_page() -> None:
     assert path is not None
     try:
         show_player(name, path)
+        with st.container(key="cases"):  # in the head of a wide page, below the player on a narrow one
+            _link_to_cases(_broken()[traces[name].number])
     except (TraceError, OSError) as error:
         st.error(f"The trace of {plain(name)} cannot be opened: {plain(str(error))}.")
         st.markdown(f"`lilllm lectures build {name[:2]}` makes it again. The other lectures are not affected.")

@@ -20,6 +20,8 @@ st.html(
         .stElementContainer:is(.st-key-trace, .st-key-case) {
             position: fixed; top: 0.6rem; right: 4.5rem; width: 26rem; z-index: 999991; }
     }
+    @media (min-width: 1200px) {
+        .st-key-cases { position: fixed; top: 0.7rem; right: 32rem; width: auto; z-index: 999991; } }
     .stApp [data-testid="stCaptionContainer"] { opacity: 0.8; }  /* Streamlit's own 0.6 is under 4.5:1 */
     .stApp [data-testid="stCaptionContainer"] code { font-size: 0.85em; }
     .st-key-list h4 { font-size: 1.15rem; padding: 0 0 0.25rem; }

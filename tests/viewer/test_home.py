@@ -280,6 +280,21 @@ def test_a_link_opens_a_case_at_a_step_and_names_are_of_the_list_or_nothing(brow
     closed(watched)
 
 
+@pytest.mark.parametrize("width", [1400, 360])
+def test_the_player_of_a_lecture_leads_to_its_cases(browser: object, clone: Clone, width: int) -> None:
+    watched = Home(browser, clone.address, width=width)
+    watched.open("?trace=01_tokenization")
+    link = watched.page.get_by_role("link", name="1 broken on purpose, in the museum")
+    link.wait_for()
+    (box,), (player,), (choice,) = map(watched.boxes, (".st-key-cases a", ".player", ".st-key-trace"))
+    above, below = box["bottom"] <= player["top"], box["top"] >= player["bottom"]
+    assert (above, below) == (width == 1400, width == 360)
+    assert apart([box, choice])
+    link.click()
+    watched.page.wait_for_selector(".st-key-museum h4")
+    closed(watched)
+
+
 def test_a_lecture_leads_to_its_cases(browser: object, clone: Clone) -> None:
     home = opened(browser, clone)
     home.page.get_by_role("link", name="1 broken on purpose, in the museum").first.click()
