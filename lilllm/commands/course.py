@@ -138,17 +138,16 @@ def update(folder: Path | None) -> None:
 
 @command.command()
 @_in_folder
-def status(folder: Path | None) -> None:
+@click.pass_context
+def status(ctx: click.Context, folder: Path | None) -> None:
     """Show the lectures in your copy: what you have written in, solved and predicted, and where to go on."""
     from lilllm.course.asked import Asked, asked
     from lilllm.course.plan import LECTURES, Lecture
     from lilllm.course.progress import read_course, read_kept, standing
-    from lilllm.course.record import Record
 
     with _plain_errors():
         workspace = _workspace(folder)
         lectures = workspace.status()
-        Record().exercises()  # a record that cannot be read is an error here; the viewer's page tells it and goes on
         kept = read_kept()
     plan = {one.name: one for one in LECTURES}
     rows = []
@@ -163,6 +162,9 @@ def status(folder: Path | None) -> None:
     if not rows:
         click.echo("no lecture is built yet: `make lectures` builds them")
     course = read_course(workspace.clone)
+    if course.broken:
+        click.echo(f"lilllm: {course.note}", err=True)
+        ctx.exit(2)  # what can be said without the record has been
     for line in filter(None, (course.note, course.where)):
         click.echo(line)
 

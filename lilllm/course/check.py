@@ -52,8 +52,8 @@ def check(name: str, function: Any = None, *, hint: int = 0, solution: bool = Fa
     Raises:
         ValueError: there is no such exercise, or ``hint`` is negative.
     """
-    if hint < 0:
-        raise ValueError(f"hint={hint}: give 1 for the first hint, 2 for the second")
+    if not isinstance(hint, int) or hint < 0:
+        raise ValueError(f"hint={hint!r}: give 1 for the first hint, 2 for the second")
     exercise = find(name)
     verdict = judge(exercise, function)
     if verdict.kind != "stub" or hint or solution:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import reprlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Prediction:
             ValueError: the guess is not one of the choices or not a number, or the confidence is not 0 to 1.
         """
         _check(guess, self.choices)
-        if confidence is not None and not 0 <= confidence <= 1:
+        if confidence is not None and not (isinstance(confidence, int | float) and 0 <= confidence <= 1):
             raise ValueError(f"confidence={confidence!r}: give 0 to 1, such as 0.7")
         if self._known:
             return Shown(f"The answer is known by now; your guess was {self._mine()}.")
@@ -166,6 +167,8 @@ def _check(guess: object, choices: tuple[str, ...]) -> None:
         raise ValueError(f"guess={guess!r} is not one of the choices: {', '.join(map(repr, choices))}")
     if not choices and (isinstance(guess, str | bool) or not isinstance(guess, int | float)):
         raise ValueError(f"guess={guess!r} is not a number; write it without quotes")
+    if not choices and not abs(guess) < 1e300:  # type: ignore[arg-type]  # NaN, infinity, 10**400
+        raise ValueError(f"guess={reprlib.repr(guess)}: give a finite number below 1e300")
 
 
 def predict(
@@ -177,7 +180,7 @@ def predict(
         choices: the answers to choose from; empty: any number.
         unit: of the number that is asked for, for the question's text.
     Raises:
-        ValueError: the guess is not one of the choices, or not a number.
+        ValueError: the guess is not one of the choices, or not a finite number; a choice is no text.
 
     >>> predict("2 + 2?", choices=["3", "4"], guess="4").reveal("4")
     You said 4, and so it is.
@@ -185,6 +188,8 @@ def predict(
     You said 10. The answer: 25, 2.5 times more than you said.
     """
     allowed = tuple(choices)
+    if isinstance(choices, str) or not all(isinstance(choice, str) for choice in allowed):
+        raise ValueError(f"choices={choices!r}: give a list of texts, such as ['4', '11']; for any number leave it out")
     if guess is not None:
         _check(guess, allowed)
     return Prediction(question, allowed, unit, guess)

@@ -24,6 +24,7 @@ class Kept:
     exercises: dict[str, Exercise] = field(default_factory=dict)
     guesses: tuple[Guess, ...] = ()
     note: str = ""
+    broken: bool = False  # there is a record, and it cannot be read
 
 
 def read_kept(record: Record | None = None) -> Kept:
@@ -34,7 +35,7 @@ def read_kept(record: Record | None = None) -> Kept:
             return Kept(note=f"Nothing is kept of what you do: {VARIABLE} is empty.")
         return Kept(record.exercises(), tuple(record.predictions()))
     except (RecordError, ValueError) as error:  # a value in it that is no JSON, too
-        return Kept(note=f"Your progress is not shown: {error}.")
+        return Kept(note=f"Your progress is not shown: {error}.", broken=True)
     except ModuleNotFoundError as error:
         return Kept(note=f"Your progress is not shown: {error.name} is not installed.")
 
@@ -110,10 +111,11 @@ def standing(lecture: Lecture, asks: Asked, kept: Kept, *, built: bool = True) -
 
 @dataclass(frozen=True)
 class Course:
-    """All lectures of the plan, in order; ``note`` as in `Kept`."""
+    """All lectures of the plan, in order; ``note`` and ``broken`` as in `Kept`."""
 
     lectures: tuple[Standing, ...]
     note: str = ""
+    broken: bool = False
 
     def waits_for(self, one: Standing) -> list[Lecture]:
         """What ``one`` needs and is not done yet."""
@@ -156,4 +158,4 @@ def read_course(clone: Path, record: Record | None = None) -> Course:
     for lecture in LECTURES:
         built = lecture.built(clone) or (clone / "traces" / f"{lecture.name}.trace.jsonl.gz").is_file()
         found.append(standing(lecture, asked(clone, lecture.name) if built else Asked(), kept, built=built))
-    return Course(tuple(found), kept.note)
+    return Course(tuple(found), kept.note, kept.broken)

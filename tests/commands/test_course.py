@@ -172,6 +172,8 @@ def test_status_says_what_is_solved_and_export_gives_what_is_kept(
     assert run(capsys, "export", "-o", str(tmp_path / "mine.json"))[0] == 0
     assert json.loads((tmp_path / "mine.json").read_text()) == json.loads(out)
     (tmp_path / "home" / "progress.sqlite3").write_bytes(b"no record" * 200)
-    code, _, err = run(capsys, "status")
-    assert code == 2
+    code, out, err = run(capsys, "status")
+    assert (code, out) == (2, "  01_one  0 of 2 exercises written in\n")  # nor does it say to begin at the beginning
+    assert "progress.sqlite3 cannot be read: " in err
     assert "move it away to begin anew" in err
+    assert err.count("\n") == 1

@@ -355,6 +355,8 @@ def test_an_unlike_name_lists_all() -> None:
 def test_a_negative_hint_is_an_error() -> None:
     with pytest.raises(ValueError, match="hint=-1: give 1 for the first hint"):
         check(NAME, right, hint=-1)
+    with pytest.raises(ValueError, match="hint='1': give 1 for the first hint"):
+        check(NAME, right, hint="1")
 
 
 @pytest.mark.parametrize(

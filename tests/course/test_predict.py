@@ -67,6 +67,20 @@ def test_a_committed_guess_is_kept_and_found_when_the_notebook_runs_again(kept: 
     assert (guess.text, guess.guess, guess.confidence, guess.truth) == ("How many?", "4", 0.7, "11")
     with pytest.raises(ValueError, match=r"confidence=70: give 0 to 1"):
         predict("Else?").commit(1, 70)
+    with pytest.raises(ValueError, match=r"confidence='sure': give 0 to 1"):
+        predict("Else?").commit(1, "sure")
+
+
+@pytest.mark.parametrize("guess", [float("nan"), float("-inf"), 10**400], ids=["nan", "-inf", "10**400"])
+def test_a_guess_that_nothing_can_be_compared_with_is_refused(guess: float) -> None:
+    with pytest.raises(ValueError, match="give a finite number below 1e300"):
+        predict("How many?", guess=guess)
+
+
+@pytest.mark.parametrize("choices", ["abc", [4, 11], [None]])
+def test_choices_are_texts(choices) -> None:
+    with pytest.raises(ValueError, match="give a list of texts, such as"):
+        predict("How many?", choices=choices)
 
 
 def test_a_notebook_shows_buttons_that_commit_and_a_built_one_shows_none(

@@ -7,6 +7,7 @@ import re
 import zlib
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from lilllm.data.liltown import UNKNOWN, LilTown, about_person, verify
@@ -171,11 +172,27 @@ def test_entropy_counts_choices() -> None:
     assert chance.bits == pytest.approx(6 + 2.584962500721156)  # log2(3 * 2)
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    """A loader that shuffles by NumPy asks with them; they overflowed in the product with 2**64."""
+    three = np.int64(3)
+    assert LilTown(three).document(three) == LilTown(3).document(3)
+    assert TOWN.sum(np.int32(3)) == TOWN.sum(3)
+    assert TOWN.preference(np.uint8(3)) == TOWN.preference(3)
+    assert TOWN.story(three) == TOWN.story(3)
+
+
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match="from 0, got -1"):
         LilTown(-1)
     with pytest.raises(ValueError, match="from 0"):
         TOWN.story(-(1 << 50))
+    for wrong in (1.5, None, "1", True, 1 << 48):
+        with pytest.raises(ValueError, match=r"story is a whole number from 0, below 2\*\*48, got"):
+            TOWN.story(wrong)
+        with pytest.raises(ValueError, match="a whole number from 0"):
+            next(TOWN.documents(wrong))
+    with pytest.raises(ValueError, match=r"seed is a whole number from 0, got 0\.5"):
+        LilTown(0.5)
     with pytest.raises(ValueError, match="allowed: job, likes"):
         about_person(TOWN.town, TOWN.town.people[0], "age")
     with pytest.raises(ValueError, match="nobody in LilTown is called 'Zoe'"):

@@ -16,6 +16,7 @@ Left out on purpose: dialogue of more than a line, relative clauses, any tense b
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,38 +62,38 @@ class Story:
 class LilTown:
     """The town of one seed.
 
-    Raises: ValueError: ``seed`` is negative, or a document number is.
+    Raises: ValueError: ``seed`` or a number of a document is no whole number, or negative.
 
     >>> LilTown(0).story(3).text == LilTown(0).story(3).text
     True
     """
 
     def __init__(self, seed: int = 0) -> None:
-        if seed < 0:
-            raise ValueError(f"seed is a whole number from 0, got {seed}")
-        self.seed = seed
-        self.town: Town = make_town(seed)
+        self.seed = _whole("seed", seed)
+        self.town: Town = make_town(self.seed)
 
     def story(self, number: int) -> Story:
         """Story ``number``, with all the questions that follow from it."""
+        number = _whole("story", number)
         scene, plot, text, bits = self._scene(number)
         return Story(number, text, tuple(scene.told.sentences), tuple(about_story(scene)), plot, bits)
 
     def document(self, number: int) -> str:
         """Document ``number`` of the pretraining text: 8 of 10 are stories, 1 facts of the town, 1 sums with their
         answers."""
-        return self._document(number)[0]
+        return self._document(_whole("document", number))[0]
 
     def documents(self, start: int = 0, count: int | None = None) -> Iterator[str]:
         """Documents ``start``, ``start`` + 1, ...; endless without ``count``."""
-        number = start
+        number = _whole("start", start)
+        count = None if count is None else _whole("count", count)
         while count is None or number < start + count:
             yield self.document(number)
             number += 1
 
     def sum(self, number: int, *, largest: int = 20) -> Sum:
         """Problem ``number``, about plain numbers or prices of the town."""
-        return make_sum(Chance(self.seed, _SUM + number), largest=largest, town=self.town)
+        return make_sum(Chance(self.seed, _SUM + _whole("sum", number)), largest=largest, town=self.town)
 
     @cached_property
     def town_questions(self) -> tuple[Question, ...]:
@@ -101,6 +102,7 @@ class LilTown:
 
     def preference(self, number: int, *, length_bias: bool = False) -> Preference:
         """Preference pair ``number``: a question about story ``number`` or the town, a polite and a rude reply."""
+        number = _whole("preference", number)
         chance = Chance(self.seed, _MANNERS + number)
         pool = self.story(number).questions if chance.maybe(0.7) else self.town_questions
         return make_preference(chance.pick(pool), chance, length_bias=length_bias)
@@ -138,3 +140,14 @@ class LilTown:
             return tell_town(self.town, chance), chance.bits
         sums = [make_sum(chance, town=self.town) for _ in range(chance.between(1, 3))]
         return " ".join(f"{s.text} {s.answer}." for s in sums), chance.bits
+
+
+def _whole(what: str, number: int) -> int:
+    """``number`` as Python's own int, in which nothing overflows; from 2**48 one stream would run into the next."""
+    try:
+        found = operator.index(number)
+    except TypeError:
+        found = -1
+    if found < 0 or isinstance(number, bool) or (what != "seed" and found >= 1 << 48):
+        raise ValueError(f"{what} is a whole number from 0{'' if what == 'seed' else ', below 2**48'}, got {number!r}")
+    return found
