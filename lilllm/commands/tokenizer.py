@@ -41,9 +41,11 @@ def _text(path: Path) -> str:
 
 
 def _open(path: Path) -> AnyTokenizer:
-    """A tokenizer.json, or a folder with GPT-2's vocab.json and merges.txt."""
+    """A tokenizer.json, a folder with GPT-2's vocab.json and merges.txt, or a file of ranks named ``.tiktoken``."""
     from lilllm import tokenizers
 
+    if path.suffix == ".tiktoken" and not path.is_dir():
+        return tokenizers.BPETokenizer.load_tiktoken(path)
     return tokenizers.BPETokenizer.load_gpt2(path) if path.is_dir() else tokenizers.load(path)
 
 
@@ -56,7 +58,11 @@ def _new(path: Path, force: bool) -> None:
 
 @click.group(name="tokenizer", cls=Group)
 def command() -> None:
-    """Train, inspect and convert tokenizers. A tokenizer is a tokenizer.json, as Hugging Face writes it."""
+    """Train, inspect and convert tokenizers.
+
+    A tokenizer is a tokenizer.json, as Hugging Face writes it. A folder with GPT-2's two files and a file of ranks that
+    ends in .tiktoken are read too; they hold no split pattern, and are taken to have GPT-2's.
+    """
 
 
 @command.command()

@@ -36,8 +36,9 @@ from lilllm.tokenizers.tiktoken_bridge import (
     build_encoding,
     merges_of_ranks,
     python_pattern,
+    read_ranks,
 )
-from lilllm.tokenizers.vocabulary import plain_text
+from lilllm.tokenizers.vocabulary import all_ids, plain_text
 
 _SHOWN = 12  # tokens whose merges a trace shows
 _DEEPEST = 12
@@ -170,7 +171,7 @@ class BPETokenizer:
         Raises:
             ValueError: an id that no token has.
         """
-        ids = list(ids)
+        ids = all_ids(ids)
         try:
             return b"".join([self._bytes[token_id] for token_id in ids])
         except (KeyError, TypeError):  # a wrong id, or an integer of another kind: a tensor's, for instance
@@ -276,6 +277,12 @@ class BPETokenizer:
 
         merges, vocab, special = gpt2_files.load(folder)
         return cls(merges, pattern=pattern, special_tokens=special, vocab=vocab)
+
+    @classmethod
+    def load_tiktoken(cls, path: str | Path, *, pattern: str | None = GPT2_PATTERN) -> BPETokenizer:
+        """Read lines of a token in base64 and its rank; they hold neither the split pattern nor special tokens."""
+        ranks = read_ranks(path)
+        return cls(merges_of_ranks(ranks), pattern=pattern, vocab=ranks)
 
     @classmethod
     def from_tiktoken(cls, encoding: tiktoken.Encoding) -> BPETokenizer:

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from lilllm.tokenizers.byte_chars import BYTE_ORDER
 from lilllm.tokenizers.pretokenize import GPT2_PATTERN, pretokens
+from lilllm.tokenizers.vocabulary import check_size
 
 Tie = Literal["greater", "smaller"]
 Pair = tuple[int, int]
@@ -70,6 +71,7 @@ def check_training(vocab_size: int, n_special: int, tie: str) -> int:
     """
     if tie not in ("greater", "smaller"):
         raise ValueError(f"tie={tie!r}: allowed are 'greater' (GPT-2 style) and 'smaller' (Hugging Face)")
+    check_size(vocab_size)
     if vocab_size > MAX_TOKENS:
         raise ValueError(f"vocab_size={vocab_size} is too large: at most {MAX_TOKENS}")
     if vocab_size < 256 + n_special:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lilllm.tokenizers.byte_chars import CHAR_TO_BYTE
 from lilllm.tokenizers.protocol import AllowedSpecial
-from lilllm.tokenizers.vocabulary import Vocabulary
+from lilllm.tokenizers.vocabulary import Vocabulary, all_ids
 
 
 class ByteTokenizer:
@@ -51,7 +51,7 @@ class ByteTokenizer:
         return [self.encode(text, allowed_special=allowed_special) for text in texts]
 
     def decode(self, ids: Iterable[int], *, errors: str = "replace") -> str:
-        return b"".join(self.token_bytes(token_id) for token_id in ids).decode("utf-8", errors=errors)
+        return b"".join(self.token_bytes(token_id) for token_id in all_ids(ids)).decode("utf-8", errors=errors)
 
     def token_bytes(self, token_id: int) -> bytes:
         token = self.vocabulary.token(token_id)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lilllm.tokenizers.protocol import AllowedSpecial
-from lilllm.tokenizers.vocabulary import Vocabulary, first_ids, training_texts
+from lilllm.tokenizers.vocabulary import Vocabulary, all_ids, first_ids, training_texts
 
 UNK = "[UNK]"
 
@@ -90,7 +90,7 @@ class CharTokenizer:
         return [self.encode(text, allowed_special=allowed_special) for text in texts]
 
     def decode(self, ids: Iterable[int], *, errors: str = "replace") -> str:
-        return "".join(self.vocabulary.token(token_id) for token_id in ids)
+        return "".join(self.vocabulary.token(token_id) for token_id in all_ids(ids))
 
     def token_bytes(self, token_id: int) -> bytes:
         return self.vocabulary.token(token_id).encode("utf-8")

@@ -6,22 +6,26 @@ the two parts of its merge. Trained merges are always like that; those of a file
 
 Read in order:  apply_merges (BPE on one pre-token, as the algorithm reads)
                 first_ranks (the check), merges_of_ranks (the way back: ranks to merges)
-                build_encoding, FastPath
+                read_ranks (of a file), build_encoding, FastPath
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from math import inf
+from pathlib import Path
 
 import regex
 import tiktoken
 
 from lilllm.tokenizers.bpe_train import merge
 from lilllm.tokenizers.bpe_vocab import ONE_BYTE
+from lilllm.tokenizers.files import read_limited
 from lilllm.tokenizers.pretokenize import GPT2_PATTERN, PIECE, is_known, pieces, pretokens
 
 BytePair = tuple[bytes, bytes]
@@ -86,6 +90,32 @@ def merges_of_ranks(ranks: Mapping[bytes, int]) -> list[BytePair]:
             raise ValueError(f"token {token!r} (rank {index}) is never made by the tokens of lower rank: not BPE")
         rank[parts[0], parts[1]] = index
     return list(rank)
+
+
+def read_ranks(path: str | Path) -> dict[bytes, int]:
+    """The ranks in a ``.tiktoken`` file: on each line a token in base64, a blank and its rank.
+
+    Raises:
+        ValueError: names the file, the line and what is wrong in it.
+        OSError: the file is missing or cannot be read.
+    """
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(read_limited(path).splitlines(), start=1):
+        if not line:
+            continue
+        token, _, rank = line.partition(b" ")
+        if not rank.isdigit() or len(rank) > 9:
+            raise ValueError(f"{path}, line {number}: {line!r:.60} is not a token in base64, a blank and a rank")
+        try:
+            decoded = base64.b64decode(token, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"{path}, line {number}: {token!r:.60} is not base64: {error}") from None
+        if decoded in ranks or not decoded:
+            raise ValueError(
+                f"{path}, line {number}: the token {decoded!r:.60} is {'there twice' if decoded else 'empty'}"
+            )
+        ranks[decoded] = int(rank)
+    return ranks
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,7 @@ from lilllm.tokenizers.normalizers import Normalizer
 from lilllm.tokenizers.protocol import AllowedSpecial
 from lilllm.tokenizers.splitters import BLANK, Metaspace, Splitter, check_start
 from lilllm.tokenizers.unigram_search import Cut, n_best, sample, viterbi
-from lilllm.tokenizers.vocabulary import Vocabulary
+from lilllm.tokenizers.vocabulary import Vocabulary, all_ids, check_size
 
 PrependScheme = Literal["always", "first", "never"]
 UNK = "<unk>"
@@ -120,6 +120,7 @@ class UnigramTokenizer:
         from lilllm.tokenizers.word import count_words
 
         splitter = Metaspace(prepend_scheme=prepend_scheme)
+        check_size(vocab_size)
         special = list(dict.fromkeys([unk_token, *special_tokens]))
         reserved = special + (BYTE_TOKENS if byte_fallback else [])
         runs = training_runs(count_words(texts, normalizer, splitter))
@@ -222,7 +223,7 @@ class UnigramTokenizer:
         return [self.encode(text, allowed_special=allowed_special) for text in texts]
 
     def decode(self, ids: Iterable[int], *, errors: str = "replace") -> str:
-        return join(self.decoder, [self.vocabulary.token(token_id) for token_id in ids], errors)
+        return join(self.decoder, [self.vocabulary.token(token_id) for token_id in all_ids(ids)], errors)
 
     def token_bytes(self, token_id: int) -> bytes:
         token = self.vocabulary.token(token_id)

@@ -19,6 +19,22 @@ from typing import Any
 from lilllm.tokenizers.protocol import AllowedSpecial
 
 
+def check_size(vocab_size: Any) -> None:
+    """ValueError unless the size to train for is a whole number."""
+    if not isinstance(vocab_size, int):
+        raise ValueError(f"vocab_size={vocab_size!r} is no whole number; give one such as 4000")
+
+
+def all_ids(ids: Iterable[int]) -> list[int]:
+    """``ids`` as a list; one id that was forgotten to be put in a list is named as that."""
+    try:
+        return list(ids)
+    except TypeError:
+        raise TypeError(
+            f"decode takes a list of ids, got a {type(ids).__name__}: {ids!r:.40}; give [5], not 5"
+        ) from None
+
+
 def plain_text(text: Any) -> str:
     """``text`` itself, if it is Unicode text; ValueError or TypeError that says what is wrong if not.
 

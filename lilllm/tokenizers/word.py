@@ -14,7 +14,7 @@ from lilllm.tokenizers.decoders import Decoder, join
 from lilllm.tokenizers.normalizers import Normalizer
 from lilllm.tokenizers.protocol import AllowedSpecial
 from lilllm.tokenizers.splitters import Splitter, Whitespace, check_start
-from lilllm.tokenizers.vocabulary import Vocabulary, first_ids, training_texts
+from lilllm.tokenizers.vocabulary import Vocabulary, all_ids, check_size, first_ids, training_texts
 
 UNK = "[UNK]"
 
@@ -80,6 +80,7 @@ class WordTokenizer:
         The ids: ``unk_token``, the words by frequency, the special tokens.
         """
         special = list(dict.fromkeys([unk_token, *special_tokens]))
+        check_size(vocab_size)
         if vocab_size <= len(special):
             raise ValueError(
                 f"vocab_size {vocab_size} is too small: {len(special)} special tokens leave no room for words; "
@@ -115,7 +116,7 @@ class WordTokenizer:
         return [self.encode(text, allowed_special=allowed_special) for text in texts]
 
     def decode(self, ids: Iterable[int], *, errors: str = "replace") -> str:
-        return join(self.decoder, [self.vocabulary.token(token_id) for token_id in ids], errors)
+        return join(self.decoder, [self.vocabulary.token(token_id) for token_id in all_ids(ids)], errors)
 
     def token_bytes(self, token_id: int) -> bytes:
         return self.vocabulary.token(token_id).encode("utf-8")

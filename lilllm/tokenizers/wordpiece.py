@@ -19,7 +19,7 @@ from lilllm.tokenizers.decoders import WordPiece as WordPieceDecoder
 from lilllm.tokenizers.normalizers import Normalizer
 from lilllm.tokenizers.protocol import AllowedSpecial
 from lilllm.tokenizers.splitters import BertPreTokenizer, Splitter, check_start
-from lilllm.tokenizers.vocabulary import Vocabulary
+from lilllm.tokenizers.vocabulary import Vocabulary, all_ids, check_size
 
 UNK = "[UNK]"
 
@@ -84,6 +84,7 @@ class WordPieceTokenizer:
         from lilllm.tokenizers.word import count_words
         from lilllm.tokenizers.wordpiece_train import train_pieces
 
+        check_size(vocab_size)
         special = list(dict.fromkeys([unk_token, *special_tokens]))
         counts = count_words(texts, normalizer, splitter)
         pieces = train_pieces(
@@ -153,7 +154,7 @@ class WordPieceTokenizer:
         return [self.encode(text, allowed_special=allowed_special) for text in texts]
 
     def decode(self, ids: Iterable[int], *, errors: str = "replace") -> str:
-        return join(self.decoder, [self.vocabulary.token(token_id) for token_id in ids], errors)
+        return join(self.decoder, [self.vocabulary.token(token_id) for token_id in all_ids(ids)], errors)
 
     def token_bytes(self, token_id: int) -> bytes:
         return self.vocabulary.token(token_id).encode("utf-8")

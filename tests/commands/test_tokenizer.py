@@ -94,6 +94,30 @@ def test_convert(run, bpe, tmp_path):
     assert "nor the special tokens {'<|end|>': 289}" in err
     lines = [line.split() for line in (tmp_path / "x.tiktoken").read_bytes().splitlines()]
     assert {base64.b64decode(token): int(rank) for token, rank in lines} == dict(model.vocab)
+    plain = " ".join(map(str, model.encode(TEXT)))
+    assert run("encode", tmp_path / "x.tiktoken", TEXT)[1].strip() == plain
+    assert run("convert", tmp_path / "x.tiktoken", "-o", tmp_path / "back.json")[0] == 0
+    assert load(tmp_path / "back.json").vocab == model.vocab
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"YQ==\n", "line 1: b'YQ==' is not a token in base64, a blank and a rank"),
+        (b"YQ== 0\nYg== -1\n", "line 2: b'Yg== -1' is not"),
+        (b"YQ== 0\n\xff 1\n", "line 2: b'\\xff' is not base64"),
+        (b"YQ== 0\nYQ== 1\n", "line 2: the token b'a' is there twice"),
+        (b" 0\n", "line 1: the token b'' is empty"),
+        (b"YQ== 0\n", "byte"),
+        (b"", "byte"),
+    ],
+)
+def test_bad_input_file_of_ranks(run, tmp_path, text, said):
+    path = tmp_path / "x.tiktoken"
+    path.write_bytes(text)
+    code, _, err = run("encode", path, "a")
+    assert (code, err.count("\n")) == (2, 1)
+    assert said in err
 
 
 def test_processes(run, corpus, bpe, tmp_path):

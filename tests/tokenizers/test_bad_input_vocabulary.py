@@ -1,6 +1,16 @@
 import pytest
 
+from lilllm.tokenizers import (
+    BPETokenizer,
+    ByteTokenizer,
+    CharTokenizer,
+    UnigramTokenizer,
+    WordPieceTokenizer,
+    WordTokenizer,
+)
 from lilllm.tokenizers.vocabulary import Vocabulary, plain_text
+
+TRAINED = [BPETokenizer, UnigramTokenizer, WordPieceTokenizer, WordTokenizer]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +41,23 @@ def test_a_text_as_special_tokens_is_refused():
 def test_ids_that_are_not_integers_are_refused():
     with pytest.raises(TypeError, match="a token id is an integer, got float"):
         Vocabulary({"a": 0}).token(0.0)
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+@pytest.mark.parametrize("size", ["300", 300.0, None])
+def test_a_size_that_is_no_whole_number_is_refused(kind, size):
+    with pytest.raises(ValueError, match=f"vocab_size={size!r} is no whole number; give one such as 4000"):
+        kind.train(["a few words of text"], vocab_size=size)
+
+
+@pytest.mark.parametrize("kind", [*TRAINED, ByteTokenizer, CharTokenizer])
+def test_one_id_is_no_list_of_ids(kind):
+    if kind in TRAINED:
+        tokenizer = kind.train(["a few words of text"], vocab_size=300)
+    else:
+        tokenizer = kind() if kind is ByteTokenizer else kind.train(["a few words"])
+    with pytest.raises(TypeError, match=r"decode takes a list of ids, got a int: 5; give \[5\], not 5"):
+        tokenizer.decode(5)
 
 
 def test_bytes_are_not_text():
