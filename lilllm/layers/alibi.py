@@ -3,8 +3,8 @@
     score[h, i, j] = q_i . k_j / sqrt(D)  -  slope[h] * |i - j|
 
 Read in order:  slopes (one a head, fixed), bias (what is added to scores)
-Conventions:    the penalty is added after the division by sqrt(D). The distance is |i - j| to both sides; the paper's models
-                are causal, so only j <= i is left of it
+Conventions:    the penalty is added after the division by sqrt(D). The distance is |i - j| to both sides; the paper's
+                models are causal, so only j <= i is left of it
 Source:         Press, Smith & Lewis 2022, arXiv:2108.12409, section 3
 """
 

@@ -61,9 +61,7 @@ def padding(
     """
     keep = torch.as_tensor(keep)
     if keep.is_floating_point():
-        raise ValueError(
-            f"keep holds lengths or True and False, not {keep.dtype}: an additive mask has another meaning"
-        )
+        raise ValueError(f"keep holds lengths or True and False, not {keep.dtype}")
     if keep.dim() == 1 and keep.dtype != torch.bool:
         S = int(keep.max()) if S is None else S
         if int(keep.min()) < 0 or int(keep.max()) > S:
@@ -77,7 +75,7 @@ def padding(
 
 
 def documents(ids: Int[Tensor, "B T"] | Int[Tensor, "T"]) -> Bool[Tensor, "..."]:
-    """Each query sees the keys of its own document only: blocks on the diagonal where documents stand one after another.
+    """Each query sees the keys of its own document only: blocks on the diagonal where documents are in a row.
 
     Shapes: ids (T,) -> (T, T); ids (B, T) -> (B, 1, T, T).
     Raises: ValueError: ``ids`` has other axes.

@@ -35,7 +35,7 @@ class LinearScaling:
     tensor([0.2500, 0.1250])
     """
 
-    factor: float
+    factor: float | int
 
     def __post_init__(self) -> None:
         if not self.factor > 0:
@@ -58,9 +58,9 @@ class Llama3Scaling:
     tensor([4.0000, 1.4062, 0.1250])
     """
 
-    factor: float
-    low: float
-    high: float
+    factor: float | int
+    low: float | int
+    high: float | int
     original_len: int
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class Llama3Scaling:
 def angles(
     positions: Int[Tensor, "*any"],
     d_head: int,
-    theta: float = 10000.0,
+    theta: float | int = 10000.0,
     scaling: LinearScaling | Llama3Scaling | None = None,
 ) -> Float[Tensor, "*any P"]:
     """Radians by which pair i turns at each position: float32, P = D/2 of them.
