@@ -28,7 +28,7 @@ from lilllm.layers.position import LearnedPositions
 from lilllm.models.block import Block, make_norm
 from lilllm.models.config import ModelConfig
 from lilllm.models.init import initialise
-from lilllm.models.inputs import check_mask, check_targets, check_tokens, embed, places, positions_of
+from lilllm.models.inputs import check_mask, check_positions, check_targets, check_tokens, embed, places, positions_of
 
 
 class Decoder(nn.Module):
@@ -63,7 +63,7 @@ class Decoder(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.config, self.checkpointing = config, False
+        self.config, self.cross, self.checkpointing = config, cross, False
         C, V = config.d_model, config.vocab_size
         self.embed = Embedding(V, C, device=device, dtype=dtype)
         learned = config.positions == "learned"
@@ -131,12 +131,19 @@ class Decoder(nn.Module):
         """What the output matrix is multiplied by: the stream after the last block, normed."""
         past = 0 if cache is None else cache.length
         check_tokens(tokens, self.config, past=past)
+        if self.cross and memory is None:
+            raise ValueError("a decoder with cross-attention reads a memory; give it")
+        if memory is not None and not self.cross:
+            raise ValueError("this decoder has no cross-attention to read a memory with; make it with cross=True")
         (B, T), S = tokens.shape, past + tokens.shape[1]
         mask = self._mask(attention_mask, documents, cache, B, S)
+        reach = S  # positions are below it
         if positions is None:
-            positions, reach = positions_of(tokens, past=past, attention_mask=attention_mask, documents=documents), S
+            positions = positions_of(tokens, past=past, attention_mask=attention_mask, documents=documents)
         else:
-            reach = int(positions.max()) + 1
+            check_positions(positions, tokens, self.config)
+            if self.config.positions == "sinusoidal":
+                reach = int(positions.max()) + 1
         x = embed(tokens, positions, self.config, self.embed, self.positions, reach=reach, training=self.training)
         given = {
             "mask": mask,

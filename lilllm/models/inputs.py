@@ -1,7 +1,7 @@
 """What comes before the first block: tokens that are checked, where each one stands, and their vectors.
 
-Read in order: check_tokens, check_targets, check_mask, positions_of (from padding, documents, a cache), embed, places
-(what every block is told: RoPE's turns, ALiBi's bias).
+Read in order: check_tokens, check_targets, check_positions, check_mask, positions_of (from padding, documents, a
+cache), embed, places (what every block is told: RoPE's turns, ALiBi's bias).
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def check_tokens(tokens: Tensor, config: ModelConfig, *, past: int = 0) -> None:
         low, high = tokens.aminmax()
         if low < 0 or high >= config.vocab_size:
             wrong = int(low if low < 0 else high)
-            raise ValueError(f"token {wrong} is not in the vocabulary of {config.vocab_size}; give 0 to its last")
+            raise ValueError(
+                f"token {wrong} is not in the vocabulary of {config.vocab_size}; give 0 to {config.vocab_size - 1}"
+            )
 
 
 def check_targets(targets: Tensor, tokens: Tensor, config: ModelConfig, ignore_index: int) -> None:
@@ -51,9 +53,25 @@ def check_targets(targets: Tensor, tokens: Tensor, config: ModelConfig, ignore_i
         wrong = targets[(targets != ignore_index) & ((targets < 0) | (targets >= config.vocab_size))]
         if wrong.numel():
             raise ValueError(
-                f"target {int(wrong[0])} is not in the vocabulary of {config.vocab_size}; give 0 to its last, or "
-                f"{ignore_index} for what is not to count"
+                f"target {int(wrong[0])} is not in the vocabulary of {config.vocab_size}; "
+                f"give 0 to {config.vocab_size - 1}, or {ignore_index} for what is not to count"
             )
+
+
+def check_positions(positions: Tensor, tokens: Tensor, config: ModelConfig) -> None:
+    """Raise ValueError where ``positions`` are not one place for each of ``tokens``."""
+    B, T = tokens.shape
+    whole = positions.dtype in (torch.int64, torch.int32)
+    if not whole or positions.shape not in ((T,), (B, T)):
+        raise ValueError(
+            f"positions are {positions.dtype} {tuple(positions.shape)}; give whole numbers, ({T},) or ({B}, {T})"
+        )
+    if _readable(positions):
+        low, high = map(int, positions.aminmax())
+        if low < 0:
+            raise ValueError(f"position {low} is below 0; count from 0")
+        if config.positions == "learned" and high >= config.context_len:
+            raise ValueError(f"position {high} is not among the {config.context_len} learned ones, 0 and up")
 
 
 def check_mask(attention_mask: Tensor, batch: int, length: int) -> None:
