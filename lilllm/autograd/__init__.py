@@ -1,9 +1,9 @@
 """A teaching engine for gradients: single numbers first, then arrays on NumPy.
 
-Read in order: scalar (Value), order (the walk), numbers (broadcasting and its gradient), array (Array), functions
-(softmax, cross-entropy), norm (layer norm, batch norm), check (difference quotients), init (weights to begin with),
-live (memory counted), checkpoint (memory saved). finite tells where a NaN came from. It is for understanding; models
-here use torch, which these are tested against.
+Read in order: scalar (Value), order (which comes before which), numbers (broadcasting and its gradient), array (Array),
+matmul, walk (back through the graph), functions (softmax, cross-entropy), norm (layer norm, batch norm), check
+(difference quotients), init (weights to begin with), live (memory counted), checkpoint (memory saved). finite tells
+where a NaN came from. It is for understanding; models here use torch, which these are tested against.
 """
 
 from lilllm.autograd.array import Array

@@ -2,7 +2,7 @@
 
 An `Array` holds a NumPy array, the arrays it was made from, and for each of these a function from the result's
 gradient to its own (a vector-Jacobian product: the Jacobian itself is never formed). Read in order: unbroadcast in
-numbers.py (the one subtle rule), Array, matmul, backward, then functions.py for what is made from these.
+numbers.py (the one subtle rule), Array, matmul.py, backward and walk.py, then functions.py for what is made from these.
 
 Left out: views that share memory, changes in place, gradients of gradients. All arrays are float64, so that a
 gradient check is sharp.
@@ -10,7 +10,7 @@ gradient check is sharp.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any
 
@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike
 
 from lilllm.autograd.finite import check_gradient, check_result, check_seed
 from lilllm.autograd.live import WATCHERS
-from lilllm.autograd.numbers import Numbers, broadcast, frozen, numbers, unbroadcast
+from lilllm.autograd.matmul import matmul
+from lilllm.autograd.numbers import Numbers, Pullback, broadcast, frozen, numbers, unbroadcast
 from lilllm.autograd.order import topological
 from lilllm.autograd.scalar import check_power
-
-Pullback = Callable[[Numbers], Numbers]
+from lilllm.autograd.walk import gradients
 
 
 class Array:
@@ -214,11 +214,13 @@ class Array:
 
     def __matmul__(self, other: Array | ArrayLike) -> Array:
         a, b, x, y = _operands(self, other)
-        return _matmul(a, b, x, y)
+        z, pull_a, pull_b = matmul(x, y)
+        return Array.made(z, (a, pull_a), (b, pull_b))
 
     def __rmatmul__(self, other: ArrayLike) -> Array:
         b, a, y, x = _operands(self, other)
-        return _matmul(a, b, x, y)
+        z, pull_a, pull_b = matmul(x, y)
+        return Array.made(z, (a, pull_a), (b, pull_b))
 
     # --------------------------------------------------------------------------------------------------- backward
 
@@ -253,31 +255,6 @@ class Array:
             source.grad = np.array(g) if source.grad is None else source.grad + g
 
 
-def gradients(order: Sequence[Array], start: Numbers, ends: Collection[int] = ()) -> list[tuple[Array, Numbers]]:
-    """The walk itself: from the last of ``order``, whose gradient is ``start``, back to the sources.
-
-    Returns the gradients of sources, and of nodes whose ``id`` is in ``ends``; sets ``grad`` of those in between.
-    """
-    grads: dict[int, Numbers] = {id(order[-1]): start}
-    found: list[tuple[Array, Numbers]] = []
-    for node in reversed(order):
-        g = grads.pop(id(node))
-        if not node.parents or id(node) in ends:
-            found.append((node, g))
-            continue
-        node.grad = g
-        for parent, pull in zip(node.parents, node.pullbacks, strict=True):
-            share = pull(g)
-            if share.shape != parent.shape:
-                raise ValueError(
-                    f"the pullback of {node.made_by} gives a gradient of shape {share.shape} to an array of shape "
-                    f"{parent.shape}: was it broadcast?"
-                )
-            known = grads.get(id(parent))
-            grads[id(parent)] = share if known is None else known + share
-    return found
-
-
 def as_array(x: Array | ArrayLike) -> Array:
     """``x`` itself, or a source of its numbers."""
     return x if isinstance(x, Array) else Array(x)
@@ -289,34 +266,3 @@ def _operands(a: Array, b: Array | ArrayLike) -> tuple[Array, Array | Numbers, N
         return a, b, a.data, b.data
     y = numbers(b)
     return a, y, a.data, y
-
-
-def _matmul(a: Array | Numbers, b: Array | Numbers, x: Numbers, y: Numbers) -> Array:
-    """Matrix product with NumPy's rules: vectors, matrices and stacks of matrices.
-
-    For Z = X Y: dX = dZ Y^T and dY = X^T dZ, each summed over broadcast axes.
-    """
-    if not (x.ndim and y.ndim):
-        raise ValueError(f"cannot multiply shapes {x.shape} and {y.shape} as matrices: a number is multiplied with *")
-    try:
-        z = x @ y
-    except ValueError:
-        raise ValueError(
-            f"cannot multiply shapes {x.shape} and {y.shape}: inner sizes must agree, others be equal or 1"
-        ) from None
-    # Vectors as matrices of one row or one column, so that one formula serves.
-    row, column = x.ndim == 1, y.ndim == 1
-    rows = x[None, :] if row else x
-    columns = y[:, None] if column else y
-
-    def widen(g: Numbers) -> Numbers:
-        g = np.expand_dims(g, -1) if column else g
-        return np.expand_dims(g, -2) if row else g
-
-    def pull_a(g: Numbers) -> Numbers:
-        return unbroadcast(widen(g) @ np.swapaxes(columns, -1, -2), rows.shape).reshape(x.shape)
-
-    def pull_b(g: Numbers) -> Numbers:
-        return unbroadcast(np.swapaxes(rows, -1, -2) @ widen(g), columns.shape).reshape(y.shape)
-
-    return Array.made(z, (a, pull_a), (b, pull_b))

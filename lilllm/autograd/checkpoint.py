@@ -19,10 +19,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from lilllm.autograd.array import Array, Pullback, gradients
+from lilllm.autograd.array import Array
 from lilllm.autograd.live import watching
-from lilllm.autograd.numbers import Numbers
+from lilllm.autograd.numbers import Numbers, Pullback
 from lilllm.autograd.order import topological
+from lilllm.autograd.walk import gradients
 
 Layer = Callable[[Array], Array]
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Numbers = NDArray[np.float64]
+Pullback = Callable[[Numbers], Numbers]  # from a result's gradient to an operand's
 
 
 def numbers(x: ArrayLike) -> Numbers:
