@@ -215,28 +215,25 @@ def _original_len(fields: Fields, rope: Fields, context_len: int) -> int:
 
 def _window(kind: str, fields: Fields, n_layers: int) -> int | None:
     """Mistral's window holds for all layers; Qwen's, if it is on, for those from `max_window_layers` on."""
-    if kind == "llama":
-        window, since = None, n_layers
-    elif kind == "mistral":
-        window = fields.whole("sliding_window", 4096) if fields.values.get("sliding_window", 4096) is not None else None
-        since = 0
-    else:
-        on = fields.flag("use_sliding_window", False) and fields.values.get("sliding_window", 4096) is not None
-        window = fields.whole("sliding_window", 4096) if on else None
+    since = 0
+    on = kind == "mistral" or (kind != "llama" and fields.flag("use_sliding_window", False))
+    window = None
+    if on and fields.values.get("sliding_window", 4096) is not None:
+        window = fields.whole("sliding_window", 4096)
+    if kind.startswith("qwen") and window is not None:
         since = fields.values.get("max_window_layers", 28)
         if isinstance(since, bool) or not isinstance(since, int) or since < 0:
             raise fields.refused("max_window_layers", "a whole number of at least 0")
-    full, sliding = "full_attention", "sliding_attention"
+    one_kind = "one kind of attention for all layers: a window on all of them, or on none"
     types = fields.get("layer_types")
     if types is None:
-        types = [sliding if window is not None and i >= since else full for i in range(n_layers)]
-        name = "max_window_layers"
-    else:
-        name = "layer_types"
-        if not isinstance(types, list) or len(types) != n_layers:
-            raise fields.refused(name, f"a list of {n_layers} kinds of attention")
-    if all(each == full for each in types) and (window is None or kind not in ("llama", "mistral")):
+        if 0 < since < n_layers:
+            raise fields.refused("max_window_layers", one_kind)
+        return window if since == 0 else None
+    if not isinstance(types, list) or len(types) != n_layers:
+        raise fields.refused("layer_types", f"a list of {n_layers} kinds of attention")
+    if all(each == "full_attention" for each in types) and (window is None or kind.startswith("qwen")):
         return None
-    if all(each == sliding for each in types) and window is not None:
+    if all(each == "sliding_attention" for each in types) and window is not None:
         return window
-    raise fields.refused(name, "one kind of attention for all layers: a window on all of them, or on none")
+    raise fields.refused("layer_types", one_kind)

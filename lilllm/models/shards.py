@@ -29,7 +29,7 @@ from torch import Tensor
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-CHUNK = 16 * 2**20  # bytes mapped at once: what is read leaves memory again before the next are
+CHUNK = 4 * 2**20  # bytes mapped at once: what is read leaves memory again before the next are
 _SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
 _LFS = b"version https://git-lfs"
 
@@ -95,7 +95,9 @@ def rows(stored: Stored, *, chunk: int = CHUNK) -> Iterator[tuple[slice, Tensor]
     step = max(1, chunk * n // max(1, stored.n_bytes))
     for start, stop in pairwise([*range(0, n, step), n]):
         with _opened(stored.file) as file:
-            yield slice(start, stop), file.get_slice(stored.name)[start:stop]
+            with torch.device("cpu"):  # or it would go to a default device, and from there to its place
+                numbers = file.get_slice(stored.name)[start:stop]
+            yield slice(start, stop), numbers
 
 
 def shard_name(name: Any, index: Path) -> str:
