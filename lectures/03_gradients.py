@@ -183,7 +183,9 @@ def draw(graph, places, reached=()):
                 if graph[other] is parent:
                     arrow = {"arrowstyle": "->", "color": BLUE, "shrinkA": 30, "shrinkB": 30}
                     ax.annotate("", (x, y), (x0, y0), arrowprops=arrow)
-                    ax.text((x + x0) / 2, (y + y0) / 2 + 0.13, f"× {slope:.3g}", ha="center", color=BLUE, fontsize=9)
+                    beside = 0.15 if y > y0 else 0  # an arrow that rises leaves room on its left
+                    where = ((x + x0) / 2 - beside, (y + y0) / 2 + 0.13)
+                    ax.text(*where, f"× {slope:.3g}", ha="center", color=BLUE, fontsize=9)
     ax.set(xlim=(-0.5, 4.6), ylim=(-0.4, 2.4))
     ax.axis("off")
     return fig
