@@ -3,6 +3,7 @@
     check      tests the reader's function and names the likely mistake
     predict    a question to answer before the cell that reveals
     chips      tokens coloured in place
+    model_picture   every tensor of a forward pass, to click into
     museum     programs that are broken on purpose
     figures    one style for every figure
 
