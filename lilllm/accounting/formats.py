@@ -107,8 +107,8 @@ class Format:
         >>> BF16.fields(0xC040)  # -3 = -1.5 * 2^1: 128 - 127 is 1, and 64 / 128 is a half
         (1, 128, 64)
         """
-        if not 0 <= pattern < 1 << self.bits:
-            raise ValueError(f"{pattern} is no pattern of {self.name}; give 0 to {(1 << self.bits) - 1}")
+        if not isinstance(pattern, int) or not 0 <= pattern < 1 << self.bits:
+            raise ValueError(f"{pattern!r} is no pattern of {self.name}; give 0 to {(1 << self.bits) - 1}")
         below = pattern & ((1 << (self.bits - 1)) - 1)
         return pattern >> (self.bits - 1), below >> self.mantissa_bits, below & ((1 << self.mantissa_bits) - 1)
 
@@ -193,8 +193,8 @@ def format_named(name: str) -> Format:
     >>> format_named("bf16").max == 2.0**127 * (2 - 2**-7)
     True
     """
-    if name in FORMATS:
+    if isinstance(name, str) and name in FORMATS:
         return FORMATS[name]
-    close = difflib.get_close_matches(name, FORMATS, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(name), FORMATS, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise ValueError(f"there is no format {name!r}; {hint}choose one of: {', '.join(FORMATS)}")

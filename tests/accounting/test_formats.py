@@ -173,6 +173,11 @@ def test_bad_input_formats() -> None:
         Format(name="x", exponent_bits=4, mantissa_bits=3, top="inf")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="256 is no pattern of fp8 e5m2; give 0 to 255"):
         FP8_E5M2.decode(256)
+    for pattern in (1.5, "7", None):
+        with pytest.raises(ValueError, match=f"{pattern!r} is no pattern of fp8 e5m2; give 0 to 255"):
+            FP8_E5M2.decode(pattern)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=f"no format {pattern!r}; "):
+            format_named(pattern)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="fp4 e2m1fn has no NaN"):
         FP4_E2M1FN.encode(math.nan)
     with pytest.raises(ValueError, match=r"no format 'bfloat16'; did you mean 'bf16'\? choose one of: fp32, "):
