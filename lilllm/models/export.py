@@ -20,6 +20,7 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -55,12 +56,13 @@ def export(
     Raises:
         ValueError: no family can hold such a model, or the format is unknown.
         FileExistsError: the folder is not empty, and ``overwrite`` is not given.
+        OSError: the disk is full, or cannot be written to.
     Holds: what from_pretrained then reads has the same parameters, bit for bit.
     """
     if format != "hf":
         raise ValueError(f"format is {format!r}; give 'hf', the only one that is written")
     if not isinstance(model, Decoder):
-        raise ValueError(f"a {type(model).__name__} cannot be exported; give the Decoder itself, not what wraps it")
+        raise ValueError(f"{type(model).__name__} cannot be exported; give the Decoder itself, not what wraps it")
     if shard_size < 1:
         raise ValueError(f"shard_size is {shard_size}; give a number of bytes of at least 1")
     family = config_write.family_of(model.config)
@@ -78,14 +80,18 @@ def export(
     config = config_write.write(
         model.config, family, model.embed.weight.dtype, bos_token_id=bos_token_id, eos_token_id=eos_token_id
     )
-    beside = _beside(target, "partial")
+    new, old = _beside(target, "partial"), _beside(target, "old")
     try:
-        beside.mkdir()
-        _write_weights(theirs, beside, shard_size)
-        _write_json(beside / "config.json", config)
-        _place(beside, target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        new.mkdir()
+        _write_weights(theirs, new, shard_size)
+        _write_json(new / "config.json", config)
+        _place(new, target, old)
+    except BaseException:  # Ctrl-C too
+        if old.exists() and not target.exists():
+            old.rename(target)
+        for rest in (new, old):
+            shutil.rmtree(rest, ignore_errors=True)
+        raise
     return target
 
 
@@ -104,7 +110,10 @@ def _write_weights(theirs: dict[str, Tensor], folder: Path, shard_size: int) -> 
         files = [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in range(1, len(shards) + 1)]
     for file, names in zip(files, shards, strict=True):
         numbers = {name: theirs[name].cpu().contiguous() for name in names}
-        save_file(numbers, folder / file, metadata={"format": "pt"})
+        try:
+            save_file(numbers, folder / file, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise OSError(f"{folder.parent}: {file} could not be written ({error}); nothing is left of it") from None
         _to_disk(folder / file)
     if len(shards) > 1:
         places = {name: file for file, names in zip(files, shards, strict=True) for name in names}
@@ -136,21 +145,16 @@ def _to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _place(new: Path, target: Path) -> None:
-    """Rename ``new`` to ``target``; what is there and was not written by an export is carried over first."""
+def _place(new: Path, target: Path, old: Path) -> None:
+    """Rename ``new`` to ``target``, and what is there to ``old``, which goes; first carry over what no export wrote."""
     if not target.exists():
         new.rename(target)
         return
     for path in target.iterdir():
         if not _WRITTEN.fullmatch(path.name):
             _carry(path, new / path.name)
-    old = _beside(target, "old")
-    try:
-        target.rename(old)
-        new.rename(target)
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
+    target.rename(old)
+    new.rename(target)
     shutil.rmtree(old)
 
 

@@ -20,8 +20,11 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from tqdm.auto import tqdm
 
 from lilllm.models import config_read, hub
@@ -63,7 +66,11 @@ def from_pretrained(
     stored = _prefixed(family, contents(folder))
     model = _without_memory(config, stored, folder)
     plan = _compare(family, config, model, stored, folder)
-    model = model.to(dtype or _most(stored)).to_empty(device=torch.get_default_device() if device is None else device)
+    room = {
+        name: torch.empty(parameter.shape, dtype=dtype or _most(stored), device=device)
+        for name, parameter in model.named_parameters()
+    }
+    model.load_state_dict(room, assign=True)
     _load(model, plan, progress)
     if config.tied and HEAD in stored:
         _same_as_embedding(model, stored[HEAD])
@@ -101,12 +108,25 @@ def _without_memory(config: ModelConfig, stored: Mapping[str, Stored], folder: P
             "are not of one checkpoint, or the download is not whole"
         )
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             model = Decoder(config)
     except (RuntimeError, OverflowError) as error:
         raise ValueError(f"{folder}: no model has the sizes of config.json ({error})") from None
     assert not list(model.buffers()), "a buffer would be left without its numbers"
     return model
+
+
+class _Undrawn(TorchFunctionMode):
+    """Nothing is drawn at random: it has no place yet, and to pretend torch would import its compiler (1.3 s)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+_DRAWS = {nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_, Tensor.uniform_, Tensor.normal_}
 
 
 def _compare(
