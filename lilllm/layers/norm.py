@@ -181,8 +181,9 @@ class _RMSNormCPU(torch.autograd.Function):
         x, weight, r = ctx.saved_tensors
         gx = g * x
         rows, scale = gx.reshape(-1, x.shape[-1]), r.reshape(-1)
-        d_weight = scale @ rows  # (C,)
-        pull = (rows @ weight) * scale**3 / x.shape[-1]  # (N,)
+        with torch.autocast("cpu", enabled=False):  # which would take these products in bfloat16
+            d_weight = scale @ rows  # (C,)
+            pull = (rows @ weight) * scale**3 / x.shape[-1]  # (N,)
         dx = (g * weight).mul_(r).addcmul_(x, pull.view(r.shape), value=-1)
         return dx, d_weight, None
 

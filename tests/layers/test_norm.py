@@ -89,6 +89,14 @@ def test_rms_norm_of_a_zero_row_has_a_gradient():
     assert x.grad.tolist() == [[2.0] * 4] * 2  # 1 / sqrt(0 + 0.25)
 
 
+def test_gradients_are_in_float32_under_autocast_too():
+    norm, x = RMSNorm(64), drawn(5, 64)
+    outside = gradients(lambda x, w: torch.func.functional_call(norm, {"weight": w}, x), x, drawn(64, seed=1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = gradients(lambda x, w: torch.func.functional_call(norm, {"weight": w}, x), x, drawn(64, seed=1))
+    assert all(torch.equal(a, b) for a, b in zip(outside, inside, strict=True))
+
+
 def test_order_of_the_cast_shows_in_bfloat16_only():
     x, w = drawn(64, 32), drawn(32, seed=1)
     assert torch.equal(rms_norm(x, w), rms_norm(x, w, cast_first=True))
