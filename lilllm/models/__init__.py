@@ -1,8 +1,8 @@
 """Whole models, made of `lilllm.layers`.
 
 Read in order: config (the choices), presets (those of well-known models), block (one layer), decoder (a language
-model), init (how weights begin), encoder, encoder_decoder; then pretrained, families and export: published weights, in
-and out.
+model), init (how weights begin), encoder, encoder_decoder; then pretrained, families and export_hf: published weights,
+in and out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lilllm.models.decoder import Decoder
     from lilllm.models.encoder import Encoder
     from lilllm.models.encoder_decoder import EncoderDecoder
-    from lilllm.models.export import export
+    from lilllm.models.export_hf import export
     from lilllm.models.presets import PRESETS, preset
     from lilllm.models.pretrained import from_pretrained
 
@@ -39,7 +39,7 @@ _HOMES = {
     "Encoder": "encoder",
     "EncoderDecoder": "encoder_decoder",
     "ModelConfig": "config",
-    "export": "export",
+    "export": "export_hf",
     "from_pretrained": "pretrained",
     "preset": "presets",
 }

@@ -9,7 +9,7 @@ where a pickle (`pytorch_model.bin`) may run any. So pickles are never opened.
 
 Read in order: Stored, contents (headers only), rows (the numbers, a few rows at a time), shard_name, read_json.
 
-Leaves out: writing, which is `lilllm.models.export`.
+Leaves out: writing, which is `lilllm.models.export_hf`.
 """
 
 from __future__ import annotations

@@ -23,13 +23,14 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-import lilllm.models.export as module
+import lilllm.models
+import lilllm.models.export_hf as module
 from lilllm.layers.rope import LinearScaling, Llama3Scaling
 from lilllm.models.config import ModelConfig
 from lilllm.models.config_write import family_of
 from lilllm.models.decoder import Decoder
 from lilllm.models.encoder import Encoder
-from lilllm.models.export import export
+from lilllm.models.export_hf import export
 from lilllm.models.families import FAMILIES
 from lilllm.models.presets import PRESETS
 from lilllm.models.pretrained import from_pretrained
@@ -54,6 +55,11 @@ def _same(one: Decoder, other: Decoder) -> None:
 
 def _tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_function_is_what_the_package_hands_on() -> None:
+    """A module of the same name would take its place as soon as it is imported."""
+    assert lilllm.models.export is export
 
 
 # --- which family

@@ -22,7 +22,7 @@ from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qw
 from lilllm.models import config_read
 from lilllm.models.config import ModelConfig
 from lilllm.models.decoder import Decoder
-from lilllm.models.export import export
+from lilllm.models.export_hf import export
 from lilllm.models.families import FAMILIES, pieces
 from lilllm.models.presets import preset
 from lilllm.models.pretrained import from_pretrained

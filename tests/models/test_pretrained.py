@@ -23,7 +23,7 @@ from lilllm.layers.rope import LinearScaling, Llama3Scaling
 from lilllm.models import config_read
 from lilllm.models.config import ModelConfig
 from lilllm.models.decoder import Decoder
-from lilllm.models.export import export
+from lilllm.models.export_hf import export
 from lilllm.models.pretrained import from_pretrained
 from lilllm.models.shards import INDEX, SINGLE, contents, rows
 
