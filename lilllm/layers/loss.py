@@ -9,7 +9,7 @@ in chunks, works out loss and gradients of x and W of one chunk, and forgets its
 Read in order:  cross_entropy (reference, as the formula reads)
                 linear_cross_entropy (fast: from hidden states, chunk by chunk)
 Shapes:         N tokens, C d_model, V vocab
-Numerics:       logits in the dtype of x, softmax and sums in float32
+Numerics:       logits in the dtype of x, softmax and sums in float32 (float64 stays)
 Source:         Hsu et al. 2024 ("Liger Kernel"), arXiv:2410.10989 (its FusedLinearCrossEntropy)
 """
 
@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 LOGITS = 2**21  # numbers of one chunk: 8 MB, about what a cache holds
 FEWEST = 256  # rows of a chunk, whatever the vocabulary: W is read once a chunk, and should be worth it
@@ -35,7 +36,7 @@ def cross_entropy(
     tensor(1.3863)
     """
     kept = targets != ignore_index
-    logits, targets = logits[kept].float(), targets[kept]
+    logits, targets = _wide(logits[kept]), targets[kept].long()
     return (logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]).mean()
 
 
@@ -45,7 +46,8 @@ def linear_cross_entropy(
     """``cross_entropy(x @ weight.T, targets)``, a chunk of tokens at a time.
 
     With autocast the products are of its dtype, as those of `torch.nn.functional.linear` are; the gradient of
-    ``weight`` is summed over chunks in float32.
+    ``weight`` is summed over chunks in float32. Gradients have no gradients here. Under torch.func (per-example
+    gradients, for one) all logits are made at once.
 
     Holds: loss and gradients equal the reference's; FLOPs too.
 
@@ -53,6 +55,13 @@ def linear_cross_entropy(
     tensor(1.3863)
     """
     kind = x.device.type
+    if torch._C._are_functorch_transforms_active():  # they go into plain operations only
+        logits = _wide(F.linear(x, weight))
+        return F.cross_entropy(logits, targets.long(), ignore_index=ignore_index)
+    if not torch.is_grad_enabled():  # or they would be worked out for nothing
+        x, weight = x.detach(), weight.detach()
+    if not torch.amp.is_autocast_available(kind):  # on the meta device
+        return _LinearCrossEntropy.apply(x, weight, targets, ignore_index)
     if torch.is_autocast_enabled(kind):
         low = torch.get_autocast_dtype(kind)
         x, weight = x.to(low), weight.to(low)
@@ -60,27 +69,35 @@ def linear_cross_entropy(
         return _LinearCrossEntropy.apply(x, weight, targets, ignore_index)
 
 
+def _wide(x: Tensor) -> Tensor:
+    """float32 of anything narrower; float64 as it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
         of_x, of_weight = ctx.needs_input_grad[:2]
         kept = targets != ignore_index
-        share = kept.float() / kept.sum()  # of each token in the mean, (N,)
-        safe = targets.where(kept, 0)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        share = kept.to(wide) / kept.sum()  # of each token in the mean, (N,)
+        safe = targets.where(kept, 0).long()
         dx = torch.empty_like(x) if of_x else None
-        dw = torch.zeros_like(weight, dtype=torch.float32) if of_weight else None
+        dw = torch.zeros_like(weight, dtype=wide) if of_weight else None
         loss = share.new_zeros(())
         rows = max(FEWEST, LOGITS // len(weight))
         for start in range(0, len(x), rows):
             chunk = slice(start, start + rows)
             index, part = safe[chunk, None], share[chunk, None]
-            log_p = torch.log_softmax(x[chunk] @ weight.T, -1, dtype=torch.float32)  # (n, V)
+            log_p = torch.log_softmax(x[chunk] @ weight.T, -1, dtype=wide)  # (n, V)
             loss -= (log_p.gather(-1, index) * part).sum()
             if of_x or of_weight:
                 dz = log_p.exp_().mul_(part).scatter_add_(-1, index, -part).to(x.dtype)
                 if dx is not None:
                     torch.mm(dz, weight, out=dx[chunk])
-                if dw is not None:
+                if dw is not None and dz.dtype == dw.dtype:
+                    torch.addmm(dw, dz.T, x[chunk], out=dw)  # in place; FLOP counters pass over addmm_
+                elif dw is not None:
                     dw += dz.T @ x[chunk]
         ctx.save_for_backward(dx, dw if dw is None else dw.to(weight.dtype))
         return loss
