@@ -2,7 +2,7 @@
 
 Read in order: embedding (rows for tokens), mask (who may look at whom), attention (the formula, then the fast path),
 multi_head (the layer with weights; cross-attention), position (sinusoidal, learned), rope, alibi, norm, feed_forward,
-cache (keys and values kept while generating).
+cache (keys and values kept while generating), loss (from the last states to one number).
 
 One legend for shapes: B batch, T query length, S key length, C d_model, H heads, K kv heads, G = H / K queries a kv
 head, D d_head, F d_ff, V vocabulary. Names are handed on when they are asked for: importing this loads no torch.

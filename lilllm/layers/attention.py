@@ -57,12 +57,12 @@ def attention_reference(
     (tensor([3.0000]), tensor([0.2500, 0.7500]))
     """
     _check(q, k, v, mask, bias, causal)
-    (B, H, T, D), (K, S) = q.shape, k.shape[1:3]
+    (B, H, T, D), (K, S), G = q.shape, k.shape[1:3], q.shape[1] // k.shape[1]
     wide, dtype = torch.promote_types(q.dtype, torch.float32), q.dtype
     q, k, v = q.to(wide), k.to(wide), v.to(wide)
     scale = 1 / math.sqrt(D) if scale is None else scale
     # The queries of the G heads that share a kv head stand one below the other: one product, and no key is repeated.
-    scores = q.reshape(B, K, -1, D) @ k.mT * scale  # (B, K, G T, S)
+    scores = q.reshape(B, K, G * T, D) @ k.mT * scale  # (B, K, G T, S)
     scores = scores.view(B, H, T, S)
     if causal:
         mask = _and(mask, causal_mask(T, S, device=q.device))
@@ -74,8 +74,8 @@ def attention_reference(
     weights = scores.softmax(-1)
     if mask is not None:  # they are 0 already, but for rows that may attend to nothing
         weights = weights.masked_fill(~mask, 0.0)
-    out = weights.view(B, K, -1, S) @ v  # (B, K, G T, E)
-    return out.view(B, H, T, -1).to(dtype), weights
+    out = weights.view(B, K, G * T, S) @ v  # (B, K, G T, E)
+    return out.view(B, H, T, v.shape[-1]).to(dtype), weights
 
 
 def attention(
@@ -99,6 +99,9 @@ def attention(
         dropout: the chance with which a weight is dropped, drawn from torch's global generator; for training only.
         the others: as in `attention_reference`.
     Raises: ValueError: as in `attention_reference`.
+    Numerics: a weight of 0 times NaN or infinity is NaN: a value that is one may show in rows that must not see it.
+    Leaves out: second gradients, which the blocks' kernels have not; within ``sdpa_kernel(SDPBackend.MATH)`` of
+        torch.nn.attention there are.
     Holds: equal to the reference, to the rounding of sums taken in another order.
     """
     _check(q, k, v, mask, bias, causal)
@@ -114,12 +117,12 @@ def attention(
     run = functools.partial(F.scaled_dot_product_attention, is_causal=causal, dropout_p=dropout, scale=scale)
     if K == H:
         return run(q, k, v, attn_mask=given)
-    if T > 1:
+    if T != 1:
         return run(q, k, v, attn_mask=given, enable_gqa=True)
     # One query a head: the G heads of a kv head as if they were places. A view, and each key is read once for all G.
     if given is not None and given.dim() == 4 and given.shape[1] == H:
         given = given.reshape(given.shape[0], K, H // K, given.shape[-1])
-    return run(q.reshape(B, K, H // K, D), k, v, attn_mask=given).reshape(B, H, 1, -1)
+    return run(q.reshape(B, K, H // K, D), k, v, attn_mask=given).reshape(B, H, 1, v.shape[-1])
 
 
 def additive_attention(

@@ -54,7 +54,8 @@ def padding(
     ``keep`` (B, S) says which keys are real (True or 1; padding may be on either side), or (B,) how many at the start
     are: then S is the longest unless given.
 
-    Raises: ValueError: neither (B,) nor (B, S); a length that does not fit in S; floats, or integers but 0 and 1.
+    Raises: ValueError: neither (B,) nor (B, S); a length that does not fit in S; floats, or (on a CPU, where looking
+        costs nothing) integers but 0 and 1.
 
     >>> padding([1, 3]).int().flatten(1).tolist()
     [[1, 0, 0], [1, 1, 1]]
@@ -69,7 +70,7 @@ def padding(
         keep = torch.arange(S, device=keep.device) < keep[:, None]  # (B, S)
     elif keep.dim() != 2 or S not in (None, keep.shape[1]):
         raise ValueError(f"keep must be lengths (B,) or (B, S{f' = {S}' if S else ''}), not {tuple(keep.shape)}")
-    elif keep.dtype != torch.bool and bool(((keep != 0) & (keep != 1)).any()):
+    elif keep.dtype != torch.bool and _readable(keep) and bool(((keep != 0) & (keep != 1)).any()):
         raise ValueError("keep (B, S) holds 0 and 1, or False and True; lengths are (B,), and ids go to `documents`")
     return keep.bool()[:, None, None, :]
 
@@ -87,6 +88,13 @@ def documents(ids: Int[Tensor, "B T"] | Int[Tensor, "T"]) -> Bool[Tensor, "..."]
         raise ValueError(f"ids must be (T,) or (B, T), not {tuple(ids.shape)}")
     same = ids[..., :, None] == ids[..., None, :]
     return same if ids.dim() == 1 else same[:, None]
+
+
+def _readable(x: Tensor) -> bool:
+    """Whether its numbers can be looked at without waiting for a GPU, or breaking what is being compiled."""
+    return (
+        x.device.type == "cpu" and not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active()
+    )
 
 
 def _keys(T: int, S: int | None) -> int:

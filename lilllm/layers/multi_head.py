@@ -96,6 +96,7 @@ class MultiHeadAttention(nn.Module):
             cache: keys and values of the tokens before these; this layer's are number ``layer`` in it. Under
                 ``torch.no_grad()``; whoever calls the layers calls ``cache.advance(T)`` after the last.
         """
+        _check_axes(x=x)
         B, T, _ = x.shape
         H, K, D = self.n_heads, self.n_kv_heads, self.d_head
         heads = self.qkv(x).view(B, T, H + 2 * K, D).transpose(1, 2)  # (B, H + 2K, T, D)
@@ -167,6 +168,7 @@ class CrossAttention(nn.Module):
         *,
         mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B T C"]:
+        _check_axes(x=x, memory=memory)
         (B, T, _), S = x.shape, memory.shape[1]
         H, K, D = self.n_heads, self.n_kv_heads, self.d_head
         q = self.q(x).view(B, T, H, D).transpose(1, 2)  # (B, H, T, D)
@@ -191,6 +193,12 @@ def _heads(
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be from 0 up to, not including, 1, not {dropout}")
     return n_heads, n_kv_heads, d_model // n_heads if d_head is None else d_head
+
+
+def _check_axes(**given: Tensor) -> None:
+    for name, tensor in given.items():
+        if tensor.dim() != 3:
+            raise ValueError(f"{name} must be (batch, tokens, channels), not {tuple(tensor.shape)}")
 
 
 def _from(x: Tensor | None, first: int) -> Tensor | None:

@@ -23,8 +23,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from lilllm.layers import written_out
 
 
 def layer_norm(
@@ -149,7 +150,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "*any C"]) -> Float[Tensor, "*any C"]:
         same = x.dtype == self.weight.dtype
-        if same and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+        if same and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and written_out.serves():
             return _RMSNormCPU.apply(x, self.weight, self.eps)
         if same and x.device.type != "cpu" and (x.dtype == torch.float32 or not self.cast_first):
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
@@ -173,12 +174,17 @@ class _RMSNormCPU(torch.autograd.Function):
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         r = (norm.square() / x.shape[-1] + eps).rsqrt()  # (..., 1)
         ctx.save_for_backward(x, weight, r)
+        ctx.eps = eps
         return (x * r).mul_(weight)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight, r = ctx.saved_tensors
+        if torch.is_grad_enabled():  # someone wants the gradient of the gradient
+            r = torch.rsqrt(x.square().mean(-1, keepdim=True) + ctx.eps)  # as a function of x
+            gw = g * weight
+            dx = gw * r - x * r**3 * (gw * x).mean(-1, keepdim=True)
+            return dx, (g * x * r).reshape(-1, x.shape[-1]).sum(0), None
         gx = g * x
         rows, scale = gx.reshape(-1, x.shape[-1]), r.reshape(-1)
         with torch.autocast("cpu", enabled=False):  # which would take these products in bfloat16

@@ -27,6 +27,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lilllm.layers import written_out
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinearScaling:
@@ -39,8 +41,8 @@ class LinearScaling:
     factor: float | int
 
     def __post_init__(self) -> None:
-        if not self.factor > 0:
-            raise ValueError(f"factor must be above 0, not {self.factor}")
+        if not _above_0(self.factor):
+            raise ValueError(f"factor must be a number above 0, not {self.factor!r}")
 
     def __call__(self, rates: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
         return rates / self.factor
@@ -65,8 +67,9 @@ class Llama3Scaling:
     original_len: int
 
     def __post_init__(self) -> None:
-        if not (self.factor > 0 and 0 < self.low < self.high and self.original_len > 0):
-            raise ValueError(f"factor and original_len must be above 0, and 0 < low < high: {self}")
+        numbers = (self.factor, self.low, self.high, self.original_len)
+        if not all(map(_above_0, numbers)) or not self.low < self.high:
+            raise ValueError(f"factor and original_len must be numbers above 0, and 0 < low < high: {self}")
 
     def __call__(self, rates: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
         turns = self.original_len * rates / (2 * math.pi)
@@ -117,14 +120,18 @@ def rotate(
     tensor([0.5000, 0.8660])
     """
     cos, sin = _fitted(x, cos, sin)
-    if x.dtype == cos.dtype == sin.dtype and not torch.compiler.is_compiling():  # a compiler does this by itself
+    learned = cos.requires_grad or sin.requires_grad
+    if x.dtype == cos.dtype == sin.dtype and not learned and written_out.serves():
         return _Rotate.apply(x, cos, sin)
     a, b = x.chunk(2, -1)  # (B, H, T, D/2) each
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(x.dtype)
 
 
 class _Rotate(torch.autograd.Function):
-    """The same without temporaries, a third less time; its gradient is the gradient turned back, by minus the angle."""
+    """The same without temporaries, a third less time; its gradient is the gradient turned back, by minus the angle.
+
+    Angles have no gradient here: where they are learned, the formula runs.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -181,6 +188,8 @@ def to_pairs(weight: Float[Tensor, "R ..."], n_heads: int) -> Float[Tensor, "R .
 
 def _fitted(x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
     """cos and sin with an axis for heads."""
+    if x.dim() != 4:
+        raise ValueError(f"x must be (B, H, T, D), not {tuple(x.shape)}")
     B, _, T, D = x.shape
     if cos.shape != sin.shape or cos.shape not in ((T, D // 2), (1, T, D // 2), (B, T, D // 2)) or D % 2:
         raise ValueError(
@@ -188,6 +197,13 @@ def _fitted(x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
             f"not {tuple(cos.shape)} and {tuple(sin.shape)}"
         )
     return (cos[:, None], sin[:, None]) if cos.dim() == 3 else (cos, sin)
+
+
+def _above_0(number: object) -> bool:
+    """Whether it is a number that float32 has, and above 0."""
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    return 0 < number <= torch.finfo(torch.float32).max
 
 
 def _check_rows(weight: Tensor, n_heads: int) -> None:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lilllm.layers import additive_attention, attention_reference, mask
 from lilllm.layers.attention import attention
@@ -144,6 +145,18 @@ def test_one_query_head_uses_the_kv_head_of_its_group(run):
         out = run(q[:, :, :T], k, v)
         assert (out[0, :2] == 0).all()  # heads 0 and 1 use kv head 0: values 0
         torch.testing.assert_close(out[0, 2:], torch.ones(2, T, 8))
+
+
+@pytest.mark.parametrize("T", [1, 3])
+def test_a_batch_of_no_rows(T):
+    q, k = torch.zeros(0, 4, T, 8), torch.zeros(0, 2, 5, 8)
+    assert attention(q, k, k).shape == attention_reference(q, k, k)[0].shape == q.shape
+
+
+def test_second_gradients_by_torchs_plain_kernel():
+    q, k, v = (x.double().requires_grad_() for x in qkv(1, 2, 1, 3, 3, 4))
+    with sdpa_kernel(SDPBackend.MATH):
+        assert torch.autograd.gradgradcheck(lambda *each: attention(*each, causal=True), (q, k, v))
 
 
 def test_weights_are_shares_and_the_scale_is_one_over_the_root_of_d():

@@ -46,6 +46,7 @@ def test_padding_of_lengths_and_of_a_mask_on_either_side():
     assert torch.equal(mask.padding(left), left.bool()[:, None, None])
     assert torch.equal(mask.padding(left.bool()), left.bool()[:, None, None])
     assert torch.equal(mask.padding(torch.tensor([1, 3])), mask.padding([1, 3]))
+    assert mask.padding(torch.ones(2, 3, dtype=torch.long, device="meta")).shape == (2, 1, 1, 3)
 
 
 def test_documents_by_hand():

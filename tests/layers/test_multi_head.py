@@ -137,6 +137,7 @@ def test_written_out_head_by_head(n_kv_heads, qk_norm):
     D = 6  # H D = 24 is not C
     layer = made(n_kv_heads=n_kv_heads, d_head=D, qk_norm=qk_norm, bias=True, out_bias=True, causal=True)
     x, (cos, sin) = drawn(2, 5, C), (t[:, : D // 2] for t in turns(torch.arange(5)))
+    slopes = alibi.bias(5, None, alibi.slopes(H))
     rows = (x @ layer.qkv.weight.T + layer.qkv.bias).split(D, -1)
     heads = []
     for h in range(H):
@@ -145,10 +146,20 @@ def test_written_out_head_by_head(n_kv_heads, qk_norm):
             q = q / (q.square().mean(-1, keepdim=True) + qk_norm).sqrt() * layer.q_norm.weight
             k = k / (k.square().mean(-1, keepdim=True) + qk_norm).sqrt() * layer.k_norm.weight
         q, k = (torch.cat((a * cos - b * sin, b * cos + a * sin), -1) for a, b in (q.chunk(2, -1), k.chunk(2, -1)))
-        scores = (q @ k.mT / D**0.5).masked_fill(~mask.causal(5), -1e9)
+        scores = (q @ k.mT / D**0.5 + slopes[h]).masked_fill(~mask.causal(5), -1e9)
         heads.append(scores.softmax(-1) @ v)
     expected = torch.cat(heads, -1) @ layer.out.weight.T + layer.out.bias
-    torch.testing.assert_close(layer(x, rope=(cos, sin)), expected, **FP32)
+    torch.testing.assert_close(layer(x, rope=(cos, sin), bias=slopes), expected, **FP32)
+
+
+def test_a_batch_of_no_rows_and_a_sequence_of_no_tokens():
+    layer = made(n_kv_heads=2, causal=True, qk_norm=1e-5)
+    for shape in ((0, 1, C), (0, 3, C)):
+        x = torch.zeros(shape, requires_grad=True)
+        y = layer(x, rope=turns(torch.arange(shape[1])))
+        y.sum().backward()
+        assert y.shape == x.grad.shape == shape
+    assert layer(torch.zeros(2, 0, C)).shape == (2, 0, C)
 
 
 @pytest.mark.parametrize("options", [{}, {"n_kv_heads": 2}, {"qk_norm": 1e-5}])
@@ -196,8 +207,18 @@ def test_a_window_is_its_mask(T, window, padded):
     given = {"rope": turns(torch.arange(T)), "bias": slopes}
     expected = plain(x, mask=seen, **given)
     torch.testing.assert_close(with_window(x, mask=pad if padded else None, **given), expected, **FP32)
-    seen = torch.ones(2, 1, T, 1, dtype=torch.bool)  # one number for all keys
-    torch.testing.assert_close(with_window(x, mask=seen), with_window(x), **FP32)
+
+
+def test_one_truth_for_all_keys_outlives_a_window_and_a_cache():
+    layer, x, cache = made(causal=True, window=2), drawn(2, 9, C), KVCache(1, 2, H, 9, C // H)
+    seen = torch.tensor([True, False]).view(2, 1, 1, 1)
+    with torch.no_grad():
+        for start in (0, 4, 8):
+            piece = x[:, start : start + 4]
+            y = layer(piece, mask=seen, cache=cache)
+            cache.advance(piece.shape[1])
+    torch.testing.assert_close(y[0], layer(x)[0, 8:], **FP32)
+    assert (y[1] == 0).all()
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
