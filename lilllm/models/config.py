@@ -122,9 +122,9 @@ class ModelConfig:
         if kind == "bool" and not isinstance(value, bool):
             raise ValueError(f"{name} is {value!r}; give True or False")
         if kind == "float":
-            number = (whole or isinstance(value, float)) and math.isfinite(value)
-            low, high = (0.0, 1.0) if name == "dropout" else (0.0, math.inf)
-            if not (number and low <= value < high and (value or name == "dropout")):
+            number = whole or isinstance(value, float)
+            high = 1.0 if name == "dropout" else math.nextafter(math.inf, 0)
+            if not (number and 0 <= value < high and (value or name == "dropout")):  # nor NaN
                 allowed = "a probability of at least 0 and below 1" if name == "dropout" else "a number above 0"
                 raise ValueError(f"{name} is {value!r}; give {allowed}")
             object.__setattr__(self, name, float(value))

@@ -14,6 +14,8 @@ Sources:        Vaswani et al. 2017, arXiv:1706.03762; Radford et al. 2019, "Lan
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Generator, Tensor, nn
@@ -99,7 +101,8 @@ class Decoder(nn.Module):
 
         Args:
             attention_mask: 1 for real tokens, 0 for padding on either side; with a cache, those in it too.
-            positions: (T,) or (B, T), if not those that follow from padding, documents and cache.
+            positions: (T,) or (B, T), if not those that follow from padding, documents and cache. ALiBi counts keys
+                and takes no notice of them.
             documents: which document each token of a packed row belongs to; none sees another's.
             cache: from `new_cache`; keys and values of these tokens are added to it.
             memory, memory_mask: what the encoder gave, and which of it is real.
@@ -145,7 +148,7 @@ class Decoder(nn.Module):
             if self.config.positions == "sinusoidal":
                 reach = int(positions.max()) + 1
         x = embed(tokens, positions, self.config, self.embed, self.positions, reach=reach, training=self.training)
-        given = {
+        given: dict[str, Any] = {
             "mask": mask,
             "cache": cache,
             "memory": memory,
@@ -154,7 +157,8 @@ class Decoder(nn.Module):
         }
         again = self.checkpointing and self.training and torch.is_grad_enabled()
         for layer, block in enumerate(self.blocks):
-            x = checkpoint(block, x, use_reentrant=False, **given) if again else block(x, layer=layer, **given)
+            given["layer"] = layer
+            x = checkpoint(block, x, use_reentrant=False, **given) if again else block(x, **given)
         if cache is not None:
             cache.advance(T)
         return x if self.norm is None else self.norm(x)
@@ -204,15 +208,21 @@ class Decoder(nn.Module):
         return linear_cross_entropy(x.flatten(0, 1), self.output, targets.flatten(), ignore_index=ignore_index)
 
     def new_cache(self, batch: int, max_len: int | None = None) -> KVCache:
-        """Room for the keys and values of ``max_len`` tokens (left out: context_len), on the model's device."""
+        """Room for the keys and values of ``max_len`` tokens (left out: context_len), on the model's device.
+
+        In the model's dtype; under autocast in that of autocast, as keys and values then are.
+        """
         config, table = self.config, self.embed.weight
+        kind, dtype = table.device.type, table.dtype
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) and dtype != torch.float64:
+            dtype = torch.get_autocast_dtype(kind)
         return KVCache(
             config.n_layers,
             batch,
             config.n_kv_heads,
             config.context_len if max_len is None else max_len,
             config.d_head,
-            dtype=table.dtype,
+            dtype=dtype,
             device=table.device,
         )
 
@@ -233,8 +243,11 @@ class Decoder(nn.Module):
             attention_mask: prompts of different lengths are padded on the left, where 0 stands.
             stop: a row that has said it goes on with it; when all have, fewer than n are added.
         Raises:
-            ValueError: padding on the right, n below 1, or more tokens than there are learned positions.
+            ValueError: padding on the right, n below 1, more tokens than there are learned positions, or a model that
+                drops at random: one in training mode with dropout.
         """
+        if self.training and self.config.dropout:
+            raise ValueError(f"in training dropout {self.config.dropout} is drawn, also here; call model.eval() first")
         if n < 1:
             raise ValueError(f"n is {n}; give how many tokens to add, at least 1")
         if attention_mask is not None:

@@ -25,6 +25,8 @@ def check_tokens(tokens: Tensor, config: ModelConfig, *, past: int = 0) -> None:
     Their range is looked at on the CPU only: on a GPU that would make the host wait for it, and its own assertion
     speaks.
     """
+    if not isinstance(tokens, Tensor):
+        raise ValueError(f"tokens are a {type(tokens).__name__}; give a tensor, such as torch.tensor([[1, 2, 3]])")
     if tokens.ndim != 2:
         raise ValueError(f"tokens are {tuple(tokens.shape)}; give (batch, length), such as tokens[None]")
     if tokens.dtype not in (torch.int64, torch.int32):
@@ -83,6 +85,10 @@ def check_mask(attention_mask: Tensor, batch: int, length: int) -> None:
         )
     if attention_mask.is_floating_point():
         raise ValueError(f"attention_mask is {attention_mask.dtype}; give truth values or whole numbers, 1 = real")
+    if _readable(attention_mask):
+        low, high = map(int, attention_mask.long().aminmax())
+        if low < 0 or high > 1:
+            raise ValueError(f"attention_mask holds {low if low < 0 else high}; give 1 for real tokens, 0 for padding")
 
 
 def positions_of(
@@ -147,4 +153,6 @@ def places(config: ModelConfig, positions: Tensor, S: int) -> dict[str, Any]:
 
 
 def _readable(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling() and type(tensor) is Tensor
+    """Whether its numbers may decide what is done: not on a GPU, while compiling, or under torch.func."""
+    plain = type(tensor) is Tensor and not torch._C._are_functorch_transforms_active()
+    return plain and tensor.device.type == "cpu" and not torch.compiler.is_compiling()

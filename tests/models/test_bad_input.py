@@ -21,6 +21,8 @@ def model(**options: Any) -> Decoder:
     ("tokens", "said"),
     [
         (torch.zeros(6, dtype=torch.long), r"tokens are \(6,\); give \(batch, length\), such as tokens\[None\]"),
+        ([[1, 2]], r"tokens are a list; give a tensor, such as torch\.tensor"),
+        (TOKENS.numpy(), "tokens are a ndarray; give a tensor"),
         (torch.zeros(2, 6), "tokens are torch.float32; give whole numbers, int64 or int32"),
         (torch.zeros(2, 6, dtype=torch.bool), "tokens are torch.bool; give whole numbers"),
         (torch.zeros(2, 0, dtype=torch.long), r"tokens are \(2, 0\); give one at least"),
@@ -28,7 +30,7 @@ def model(**options: Any) -> Decoder:
         (TOKENS - 1, "token -1 is not in the vocabulary of 40"),
     ],
 )
-def test_bad_input_tokens(tokens: torch.Tensor, said: str) -> None:
+def test_bad_input_tokens(tokens: Any, said: str) -> None:
     for one in (model(), Encoder(ModelConfig(**LEAST))):
         with pytest.raises(ValueError, match=said):
             one(tokens)
@@ -81,6 +83,9 @@ def test_bad_input_masks() -> None:
         one(TOKENS, attention_mask=torch.ones(2, 5))
     with pytest.raises(ValueError, match=r"attention_mask is torch.float32; give truth values or whole numbers"):
         one(TOKENS, attention_mask=torch.ones(2, 6))
+    for wrong in (7, -1):
+        with pytest.raises(ValueError, match=f"attention_mask holds {wrong}; give 1 for real tokens, 0 for padding"):
+            one(TOKENS, attention_mask=torch.where(torch.arange(6) < 3, 1, wrong).expand(2, 6))
     with pytest.raises(ValueError, match=r"documents are \(2, 5\); give \(2, 6\), one for each token"):
         one(TOKENS, documents=TOKENS[:, 1:])
     with pytest.raises(ValueError, match="documents and a cache do not go together"):
@@ -105,6 +110,10 @@ def test_bad_input_greedy() -> None:
     one = model()
     with pytest.raises(ValueError, match="n is 0; give how many tokens to add, at least 1"):
         one.greedy(TOKENS, 0)
+    random = model(dropout=0.1)
+    with pytest.raises(ValueError, match=r"in training dropout 0\.1 is drawn, also here; call model\.eval\(\) first"):
+        random.greedy(TOKENS, 2)
+    assert random.eval().greedy(TOKENS, 2).shape == (2, 8)
     mask = torch.ones_like(TOKENS)
     mask[1, -1] = 0
     with pytest.raises(ValueError, match="pad on the left"):

@@ -84,6 +84,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"norm_eps": 0}, "norm_eps is 0; give a number above 0"),
     ({"norm_eps": float("inf")}, "norm_eps is inf; give a number above 0"),
     ({"rope_theta": "1e4"}, "rope_theta is '1e4'; give a number above 0"),
+    ({"rope_theta": 10**400}, "rope_theta is 10+; give a number above 0"),
+    ({"norm_eps": float("nan")}, "norm_eps is nan; give a number above 0"),
     ({"dropout": 1.0}, "dropout is 1.0; give a probability of at least 0 and below 1"),
     ({"dropout": -0.1}, "dropout is -0.1; give a probability"),
     ({"window": 0}, "window is 0; give a whole number of at least 1, or None"),
@@ -112,6 +114,8 @@ def test_bad_input_dict() -> None:
         ModelConfig.from_dict({name: LEAST[name] for name in ("vocab_size", "n_layers", "d_model")})
     with pytest.raises(ValueError, match="the kind of rope_scaling is 'yarn'; give one of: llama3, linear"):
         ModelConfig.from_dict({**LEAST, "rope_scaling": {"kind": "yarn"}})
+    with pytest.raises(ValueError, match="factor must be a number above 0, not None"):
+        ModelConfig.from_dict({**LEAST, "rope_scaling": {"kind": "linear", "factor": None}})
     with pytest.raises(ValueError, match="rope_scaling lacks factor; give factor"):
         ModelConfig.from_dict({**LEAST, "rope_scaling": {"kind": "linear"}})
     with pytest.raises(ValueError, match="linear scaling has no field 'fator'; did you mean 'factor'"):

@@ -521,6 +521,55 @@ def test_gradients_under_autocast_are_near_float32s() -> None:
         assert (one - other).norm() < 0.03 * other.norm()
 
 
+def test_greedy_under_autocast_has_a_cache_of_its_dtype() -> None:
+    model = lively(ModelConfig(**LEAST, qk_norm=True, n_kv_heads=2)).float()
+    tokens = some_tokens(model.config, 2, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.new_cache(2).k.dtype == torch.bfloat16
+        text = model.greedy(tokens, 4)
+        assert torch.equal(text[:, 5], model(tokens)[:, -1].argmax(-1))
+    assert model.new_cache(2).k.dtype == torch.float32
+    with torch.autocast("cpu", torch.bfloat16):  # which leaves float64 alone
+        assert model.double().greedy(tokens, 4).shape == (2, 9)
+
+
+def test_per_example_gradients_by_torch_func() -> None:
+    """vmap of grad, of the logits and of the loss: each example's are those it has alone."""
+    model = lively(ModelConfig(**LEAST, n_kv_heads=2, qk_norm=True, tied=False))
+    tokens, targets = some_tokens(model.config, 3, 6), some_tokens(model.config, 3, 6, seed=4)
+    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+    class Loss(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return self.model.loss(tokens[None], targets[None])
+
+    def of_logits(weights: dict[str, torch.Tensor], tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return cross_entropy(torch.func.functional_call(model, weights, (tokens[None],))[0], targets)
+
+    def of_loss(weights: dict[str, torch.Tensor], tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        named = {f"model.{name}": weight for name, weight in weights.items()}
+        return torch.func.functional_call(Loss(), named, (tokens, targets))
+
+    for function in (of_logits, of_loss):
+        each = torch.func.vmap(torch.func.grad(function), (None, 0, 0))(weights, tokens, targets)
+        for i in range(3):
+            alone = torch.autograd.grad(model.loss(tokens[i : i + 1], targets[i : i + 1]), list(model.parameters()))
+            for name, wanted in zip(weights, alone, strict=True):
+                torch.testing.assert_close(each[name][i], wanted)
+
+
+def test_layers_of_a_frozen_model_keep_their_places_in_the_cache_while_checkpointing() -> None:
+    model = lively(ModelConfig(**LEAST)).requires_grad_(False).train()
+    tokens, cache = some_tokens(model.config, 1, 6), model.new_cache(1)
+    expected, model.checkpointing = model(tokens), True
+    got = torch.cat([model(tokens[:, i : i + 1], cache=cache) for i in range(6)], 1)
+    torch.testing.assert_close(got, expected)
+
+
 COMPILED = """
 import torch
 from lilllm.models import Decoder, preset
