@@ -98,7 +98,8 @@ def test_no_token_sees_what_comes_after_it(config: ModelConfig, at: int, seed: i
     with torch.no_grad():
         before, after = model(tokens), model(other)
     assert torch.equal(before[:, :at], after[:, :at])
-    assert not torch.equal(before[:, at:], after[:, at:])
+    if config.d_model >= 8:  # a layer norm of 2 channels leaves of a token a sign, which may be the other's
+        assert not torch.equal(before[:, at:], after[:, at:])
 
 
 @pytest.mark.parametrize("positions", POSITIONS)
