@@ -12,7 +12,7 @@ The way back is `lilllm.models.config_write`.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +20,12 @@ from typing import Any
 from lilllm.layers.rope import LinearScaling, Llama3Scaling
 from lilllm.models.config import ModelConfig
 from lilllm.models.families import FAMILIES, Family
+from lilllm.models.shards import SHORT
 
 _UNGATED = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
 _GATED = {"silu": "swiglu", "swish": "swiglu", "gelu": "geglu"}
 _LARGEST = 2**31  # of a size: what is above is no model
+_DEEPEST = 4096  # of layers: to build more takes a minute and longer, before a file could show that they are not there
 
 
 def read(values: Mapping[str, Any], where: str) -> tuple[Family, ModelConfig]:
@@ -62,17 +64,17 @@ class Fields:
         value = self.values.get(name)
         return default if value is None else value
 
-    def whole(self, name: str, default: int | None = None) -> int:
+    def whole(self, name: str, default: int | None = None, *, below: int = _LARGEST) -> int:
         """A size. Without a default it must be there."""
         value = self.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < _LARGEST:
-            raise self.refused(name, f"a whole number of at least 1 and below {_LARGEST}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < below:
+            raise self.refused(name, f"a whole number of at least 1 and below {below}")
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
         """A number above 0."""
         value = self.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
             raise self.refused(name, "a number above 0")
         return float(value)
 
@@ -104,7 +106,7 @@ class Fields:
 
     def refused(self, name: str, allowed: str) -> ValueError:
         """The error that says which value cannot be read."""
-        given = f"is {self.values[name]!r}" if name in self.values else "is left out"
+        given = f"is {SHORT.repr(self.values[name])}" if name in self.values else "is left out"
         return ValueError(f"{self.where}: {name} {given}; what can be read here: {allowed}")
 
 
@@ -117,7 +119,7 @@ def _gpt2(fields: Fields) -> dict[str, Any]:
         raise fields.refused("n_head", f"a divisor of n_embd, which is {d_model}")
     return {
         "vocab_size": fields.whole("vocab_size"),
-        "n_layers": fields.whole("n_layer"),
+        "n_layers": fields.whole("n_layer", below=_DEEPEST),
         "d_model": d_model,
         "n_heads": n_heads,
         "d_ff": fields.whole("n_inner", 4 * d_model),
@@ -135,7 +137,8 @@ def _gpt2(fields: Fields) -> dict[str, Any]:
 
 def _llama_like(kind: str, fields: Fields) -> dict[str, Any]:
     fields.only("rope_interleaved", False)  # SmolLM2 states it
-    n_layers, n_heads = fields.whole("num_hidden_layers"), fields.whole("num_attention_heads")
+    n_layers = fields.whole("num_hidden_layers", below=_DEEPEST)
+    n_heads = fields.whole("num_attention_heads")
     d_model, context_len = fields.whole("hidden_size"), fields.whole("max_position_embeddings")
     n_kv_heads = fields.whole("num_key_value_heads", _KV_HEADS.get(kind, n_heads) if _left_out(fields) else n_heads)
     if n_heads % n_kv_heads:

@@ -54,7 +54,7 @@ def export(
     Returns:
         The folder.
     Raises:
-        ValueError: no family can hold such a model, or the format is unknown.
+        ValueError: no family can hold such a model, it is none, it has no numbers, or the format is unknown.
         FileExistsError: the folder is not empty, and ``overwrite`` is not given.
         OSError: the disk is full, or cannot be written to.
     Holds: what from_pretrained then reads has the same parameters, bit for bit.
@@ -63,6 +63,8 @@ def export(
         raise ValueError(f"format is {format!r}; give 'hf', the only one that is written")
     if not isinstance(model, Decoder):
         raise ValueError(f"{type(model).__name__} cannot be exported; give the Decoder itself, not what wraps it")
+    if model.cross:
+        raise ValueError("a decoder with cross-attention is half of a model; no family that is written here has that")
     if shard_size < 1:
         raise ValueError(f"shard_size is {shard_size}; give a number of bytes of at least 1")
     family = config_write.family_of(model.config)

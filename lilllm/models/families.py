@@ -81,7 +81,7 @@ class Family:
         model_type, architecture: as config.json has them.
         names: theirs to ours.
         prefix: what some files leave out before all names but the head's (those of openai-community/gpt2 do).
-        spare: tensors of old files that hold no weights: causal masks, RoPE's rates.
+        spare: tensors of old files that hold no weights, of any dtype: causal masks, RoPE's rates.
     """
 
     model_type: str

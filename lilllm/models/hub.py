@@ -91,14 +91,16 @@ def _told(name: str, revision: str | None, errors: Any) -> Iterator[None]:
         ) from None
     except errors.RepositoryNotFoundError:
         raise ValueError(
-            f"the hub has no model {name!r} that you may read; check the name, or run `hf auth login` if it is private"
+            f"there is no folder {name!r} here, and the hub has no model of that name that you may read; check it, or "
+            "run `hf auth login` if the model is private"
         ) from None
     except errors.RevisionNotFoundError:
         raise ValueError(f"the model {name!r} has no revision {revision!r}; give a branch, a tag or a commit") from None
     except errors.LocalEntryNotFoundError:
         raise ConnectionError(
-            f"{at} is not whole in the hub's cache, and the hub cannot be reached (or HF_HUB_OFFLINE is set); connect "
-            "and try again, what was fetched is kept; or give the path of a folder with config.json and *.safetensors"
+            f"{at} is no folder here and is not whole in the hub's cache, and the hub cannot be reached (or "
+            "HF_HUB_OFFLINE is set); connect and try again, what was fetched is kept; or give the path of a folder "
+            "with config.json and *.safetensors"
         ) from None
     except errors.EntryNotFoundError:
         raise ValueError(

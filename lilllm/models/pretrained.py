@@ -31,7 +31,7 @@ from lilllm.models import config_read, hub
 from lilllm.models.config import ModelConfig
 from lilllm.models.decoder import Decoder
 from lilllm.models.families import HEAD, Family, Piece, pieces
-from lilllm.models.shards import Stored, contents, few, read_json, rows
+from lilllm.models.shards import DTYPES, Stored, contents, few, read_json, rows
 
 
 def from_pretrained(
@@ -59,15 +59,16 @@ def from_pretrained(
         ModuleNotFoundError, ConnectionError: see `lilllm.models.hub`.
     Holds: logits equal transformers' to 1e-5 in float32; peak memory is at most 1.2 times the weights.
     """
-    if dtype is not None and not dtype.is_floating_point:
-        raise ValueError(f"dtype is {dtype}; weights are of floating point: give torch.float32 or torch.bfloat16")
+    if dtype is not None and dtype not in DTYPES.values():
+        raise ValueError(f"dtype is {dtype!r}; give one of: {', '.join(map(str, DTYPES.values()))}, or None")
     folder = _folder(path_or_id, revision, progress)
     family, config = config_read.read(read_json(folder / "config.json"), str(folder / "config.json"))
-    stored = _prefixed(family, contents(folder))
+    stored = _weights(family, contents(folder))
     model = _without_memory(config, stored, folder)
+    most = _most(stored)
     plan = _compare(family, config, model, stored, folder)
     room = {
-        name: torch.empty(parameter.shape, dtype=dtype or _most(stored), device=device)
+        name: torch.empty(parameter.shape, dtype=dtype or most, device=device)
         for name, parameter in model.named_parameters()
     }
     model.load_state_dict(room, assign=True)
@@ -93,11 +94,11 @@ def _folder(path_or_id: str | os.PathLike[str], revision: str | None, progress: 
     return hub.fetch(text, revision=revision, progress=progress)
 
 
-def _prefixed(family: Family, stored: dict[str, Stored]) -> dict[str, Stored]:
-    """Full names, for files that leave out what stands before all of them."""
-    if any(name.startswith(family.prefix) for name in stored):
-        return stored
-    return {name if name == HEAD else family.prefix + name: each for name, each in stored.items()}
+def _weights(family: Family, stored: dict[str, Stored]) -> dict[str, Stored]:
+    """By full names, for files that leave out what stands before all of them; without what holds no weights."""
+    if not any(name.startswith(family.prefix) for name in stored):
+        stored = {name if name == HEAD else family.prefix + name: each for name, each in stored.items()}
+    return {name: each for name, each in stored.items() if not family.spare.fullmatch(name)}
 
 
 def _without_memory(config: ModelConfig, stored: Mapping[str, Stored], folder: Path) -> Decoder:
@@ -138,7 +139,7 @@ def _compare(
     assert {piece.ours for piece in wanted.values()} == set(ours), "a parameter has no line in the table of names"
     missing = [name for name in wanted if name not in stored]
     spare = {HEAD} if config.tied else set()
-    left = [name for name in stored if name not in wanted and name not in spare and not family.spare.fullmatch(name)]
+    left = [name for name in stored if name not in wanted and name not in spare]
     shapes = {name: tuple(piece.of(ours[piece.ours]).shape) for name, piece in wanted.items()}
     odd = [
         f"{name} is {stored[name].shape} and should be {shape}"
@@ -154,7 +155,7 @@ def _compare(
 
 
 def _most(stored: Mapping[str, Stored]) -> torch.dtype:
-    """The dtype that most of the weights' bytes are in."""
+    """The dtype that most of the weights' bytes are in. ValueError if one is not of floating-point numbers."""
     sizes: Counter[torch.dtype] = Counter()
     for each in stored.values():
         sizes[each.dtype] += each.n_bytes

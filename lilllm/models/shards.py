@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,19 +30,33 @@ from torch import Tensor
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+JSON_SIZE = 10**8  # bytes; an index of a hundred thousand tensors has some 10 MB
 CHUNK = 4 * 2**20  # bytes mapped at once: what is read leaves memory again before the next are
+MOST_SHOWN = 200  # characters of what a file says, in an error
+SHORT = reprlib.Repr()  # of lists and objects as well: the first few parts
+SHORT.maxstring = SHORT.maxlong = SHORT.maxother = MOST_SHOWN
 _SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
 _LFS = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file: where it lies, and what the header says of it."""
+    """A tensor in a file: where it lies, and what the header says of it; ``kind`` is its word for the dtype."""
 
     name: str
     file: Path
     shape: tuple[int, ...]
-    dtype: torch.dtype
+    kind: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Raises: ValueError: it is not of floating-point numbers."""
+        if self.kind not in DTYPES:
+            raise ValueError(
+                f"{self.file}: {shown(self.name)} is stored as {self.kind}; only {', '.join(DTYPES)} are read, no "
+                "quantised weights"
+            )
+        return DTYPES[self.kind]
 
     @property
     def n_bytes(self) -> int:
@@ -55,18 +70,18 @@ def contents(folder: Path) -> dict[str, Stored]:
     Raises:
         FileNotFoundError: no safetensors file, or a shard that the index names is missing.
         ValueError: a file is cut short or damaged, an index names files outside the folder or a tensor that its shard
-            lacks, two shards hold the same tensor, a tensor is not of floating-point numbers.
+            lacks, two shards hold the same tensor.
     """
-    if (folder / SINGLE).exists():
+    if (folder / SINGLE).is_file():
         return {stored.name: stored for stored in _header(folder / SINGLE)}
-    if not (folder / INDEX).exists():
+    if not (folder / INDEX).is_file():
         raise FileNotFoundError(_none_found(folder))
     index = read_json(folder / INDEX)
     places = index.get("weight_map")
     if not isinstance(places, dict) or not places:
         raise ValueError(f"{folder / INDEX}: it has no weight_map of tensor names to files; fetch it again")
     shards = sorted({shard_name(place, folder / INDEX) for place in places.values()})
-    if missing := [name for name in shards if not (folder / name).exists()]:
+    if missing := [name for name in shards if not (folder / name).is_file()]:
         raise FileNotFoundError(
             f"{folder}: {len(missing)} of {len(shards)} shards that {INDEX} names are missing: {few(missing)}; get them"
         )
@@ -109,7 +124,8 @@ def shard_name(name: Any, index: Path) -> str:
     """
     if not isinstance(name, str) or not _SHARD.fullmatch(name):
         raise ValueError(
-            f"{index}: it names the file {name!r}; a shard is a plain name that ends in .safetensors, beside the index"
+            f"{index}: it names the file {SHORT.repr(name)}; a shard is a plain name that ends in .safetensors, beside "
+            "the index"
         )
     return name
 
@@ -119,10 +135,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds anything else.
+        ValueError: it holds anything else, or more than `JSON_SIZE` bytes.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; a checkpoint is a folder of config.json and *.safetensors")
+    if not path.is_file():
+        what = "is no file" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{path} {what}; a checkpoint is a folder of config.json and *.safetensors")
+    if (size := path.stat().st_size) > JSON_SIZE:
+        raise ValueError(f"{path}: {size:,} bytes are too many, such a file has at most {JSON_SIZE:,}; fetch it again")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -137,7 +156,12 @@ def read_json(path: Path) -> dict[str, Any]:
 def few(names: list[str], most: int = 4) -> str:
     """The first names of a list, and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(str(name) for name in names[:most]) + rest
+    return ", ".join(map(shown, names[:most])) + rest
+
+
+def shown(name: str) -> str:
+    """A name from a file: as it is if it is short and plain, else quoted and cut (it may steer a terminal)."""
+    return name if name.isprintable() and len(name) <= MOST_SHOWN else SHORT.repr(name)
 
 
 def _opened(path: Path) -> Any:
@@ -158,12 +182,7 @@ def _header(path: Path) -> Iterator[Stored]:
     with _opened(path) as file:
         for name in file.keys():  # noqa: SIM118, a safe_open is no mapping
             part = file.get_slice(name)
-            kind = part.get_dtype()
-            if kind not in DTYPES:
-                raise ValueError(
-                    f"{path}: {name} is stored as {kind}; only {', '.join(DTYPES)} are read, no quantised weights"
-                )
-            yield Stored(name, path, tuple(part.get_shape()), DTYPES[kind])
+            yield Stored(name, path, tuple(part.get_shape()), part.get_dtype())
 
 
 def _none_found(folder: Path) -> str:
@@ -176,4 +195,6 @@ def _none_found(folder: Path) -> str:
             "trust save them as safetensors (transformers: model.save_pretrained)"
         )
     held = f"it holds {few(there)}" if there else "it holds no weights"
+    if SINGLE in there:
+        return f"{folder}: its {SINGLE} is no file, or a link to none; fetch it again"
     return f"{folder}: neither {SINGLE} nor {INDEX} is there ({held}); give the folder of a whole checkpoint"

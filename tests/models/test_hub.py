@@ -189,7 +189,7 @@ def test_what_is_not_to_be_had(server: _Hub, tmp_path: Path) -> None:
     kinds = [kind for kind, _ in found]
     assert kinds == ["ValueError", "ValueError", "ConnectionError", "ValueError", "ValueError", "ValueError"]
     said = [text for _, text in found]
-    assert "no model 'me/none' that you may read" in said[0]
+    assert "no folder 'me/none' here, and the hub has no model of that name that you may read" in said[0]
     assert "accepted its terms" in said[1]
     assert "me/down" in said[2]
     assert "no revision 'v9'" in said[3]

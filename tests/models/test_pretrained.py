@@ -465,12 +465,10 @@ def test_of_many_a_few_are_named(folder: Path) -> None:
         from_pretrained(folder)
 
 
-@pytest.mark.parametrize("layers", [3, 10**9])
+@pytest.mark.parametrize("layers", [3, 4000])
 def test_more_layers_than_the_files_have(layers: int, folder: Path) -> None:
     _change(folder / "config.json", num_hidden_layers=layers)
-    with pytest.raises(
-        ValueError, match=r"9 of 29 tensors are missing|1000000000 layers and the files only 20 tensors"
-    ):
+    with pytest.raises(ValueError, match=r"9 of 29 tensors are missing|4000 layers and the files only 20 tensors"):
         from_pretrained(folder)
 
 
