@@ -404,6 +404,7 @@ by_autograd = torch.autograd.functional.jacobian(lambda scores: scores.softmax(-
 assert torch.allclose(by_autograd, torch.diag(p) - torch.outer(p, p))
 assert torch.allclose(jacobian_size(p), by_autograd.norm())
 
+# %%
 dims = [1, 4, 16, 64, 256, 1024]
 scales = {"q.k": lambda d: 1.0, "q.k / sqrt(d)": lambda d: d**-0.5, "q.k / d": lambda d: 1 / d}
 variance, largest, slope = ({name: [] for name in scales} for _ in range(3))
@@ -521,6 +522,7 @@ def draw_map(ax, weights, title, labels=None, **options):
         ax.set_yticks(range(len(labels)), labels, fontsize=7)
 
 
+# %%
 pictures = {
     "causal": causal,
     "padding": padded,
@@ -1106,8 +1108,8 @@ table(["causal layers", "does the order of the others matter to the last token?"
 #
 # `f c x a m b k f c x a m b k f c x ...`
 #
-# In the first period nothing can be predicted. From then on everything can, by a simple rule: *find the place where
-# the present letter stood before, and say what came after it*. A head that does this is called an ***induction head***
+# In the first period hardly anything can be predicted, only that no letter comes twice. From then on everything can, by
+# a simple rule: *find the place where the present letter stood before, and say what came after it*. A head that does this is called an ***induction head***
 # (Elhage and others 2021; Olsson and others 2022, who find them in language models of all sizes, and argue that much of
 # what models do with examples in a prompt goes back to them).
 #
