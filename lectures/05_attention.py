@@ -1108,10 +1108,10 @@ table(["causal layers", "does the order of the others matter to the last token?"
 #
 # `f c x a m b k f c x a m b k f c x ...`
 #
-# In the first period hardly anything can be predicted, only that no letter comes twice. From then on everything can, by
-# a simple rule: *find the place where the present letter stood before, and say what came after it*. A head that does this is called an ***induction head***
-# (Elhage and others 2021; Olsson and others 2022, who find them in language models of all sizes, and argue that much of
-# what models do with examples in a prompt goes back to them).
+# In the first period hardly anything can be predicted, only that no letter comes twice. From then on everything can,
+# by a simple rule: *find the place where the present letter stood before, and say what came after it*. A head that
+# does this is called an ***induction head*** (Elhage and others 2021; Olsson and others 2022, who find them in
+# language models of all sizes, and argue that much of what models do with examples in a prompt goes back to them).
 #
 # Nobody could know these rows by heart: there are 24 letters and every row is drawn anew. And since the period varies,
 # it is no use to look at a fixed distance back.
