@@ -74,28 +74,35 @@ def _fill(summary: Tensor, value: Any, shape: list[int], is_torch: bool) -> None
             fill_grids(summary, part, lead)
 
 
+def _quiet() -> Any:
+    """No warning of numpy's: it would stand in a lecture's output."""
+    import numpy as np
+
+    return np.errstate(invalid="ignore", over="ignore")
+
+
 def _statistics(summary: Tensor, array: Any) -> None:
     import numpy as np
 
     flat = array.ravel()
     numbers = flat.astype(np.float64, copy=False)
-    with np.errstate(invalid="ignore"):  # both infinities: the sum is NaN, and found below
+    with _quiet():  # both infinities: the sum is NaN, and found below
         total = float(np.add.reduce(numbers))
     if total - total != 0:  # something is not finite, or the sum is too large
         finite = np.isfinite(numbers)
         summary.nan = int(np.isnan(numbers).sum())
         summary.inf = int(numbers.size - finite.sum()) - summary.nan
         numbers = numbers[finite]
-        total = float(np.add.reduce(numbers)) if numbers.size else 0.0
+        with _quiet():
+            total = float(np.add.reduce(numbers)) if numbers.size else 0.0
     if numbers.size:
         held = numbers if array.dtype.kind == "f" else flat  # exact for large integers
         summary.min, summary.max = _bound(np.minimum.reduce(held)), _bound(np.maximum.reduce(held))
         mean = total / numbers.size
-        away = numbers - mean
-        summary.mean, summary.std = (
-            finite_or_none(mean),
-            finite_or_none(math.sqrt(float(np.dot(away, away)) / numbers.size)),
-        )
+        with _quiet():  # memory that nothing was written to yet may hold numbers whose squares are too large
+            away = numbers - mean
+            squares = float(np.dot(away, away))
+        summary.mean, summary.std = finite_or_none(mean), finite_or_none(math.sqrt(squares / numbers.size))
 
 
 def _elements(value: Any, shape: list[int], size: int, is_torch: bool) -> Any:

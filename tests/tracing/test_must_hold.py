@@ -123,6 +123,15 @@ def test_both_infinities_in_one_tensor_raise_no_warning(record, capfd) -> None:
     assert (tensor.inf, tensor.nan, tensor.min, tensor.max) == (2, 0, 1.0, 1.0)
 
 
+def test_numbers_whose_squares_are_too_large_raise_no_warning(record, capfd) -> None:
+    """As memory may hold that nothing was written to yet: torch.empty, before a module fills it."""
+    trace = record("import numpy as np\na = np.array([1e200, 1.0])\nb = np.array([1.7e308, 1.7e308, 3.0])\nend = 0\n")
+    assert "RuntimeWarning" not in capfd.readouterr().err
+    squared, summed = (v for v in trace.values if type(v).__name__ == "Tensor")
+    assert (squared.max, squared.mean, squared.std) == (1e200, 5e199, None)
+    assert (summed.min, summed.max, summed.mean) == (3.0, 1.7e308, None)
+
+
 def test_half_built_modules(record) -> None:
     trace = record(
         "import torch\nclass Net(torch.nn.Module):\n    def __init__(self):\n        self.size = 3\n"
