@@ -5,7 +5,7 @@
 Read in order:  KVCache
 Conventions:    keys are kept as attention uses them: after QK-norm and RoPE. A window does not make the cache smaller
                 here; attention reads its last keys only.
-Leaves out:     paged blocks, rows that end at different lengths (see batching), gradients
+Leaves out:     paged blocks, rows that end at different lengths, gradients
 """
 
 from __future__ import annotations
