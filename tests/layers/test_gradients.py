@@ -33,11 +33,19 @@ def normed(x: Tensor) -> Tensor:
     return NORM(x)
 
 
+def same_first_gradients(y: Tensor, *inputs: Tensor) -> None:
+    """Those that have gradients take another way: second ones are right of a wrong first one, too."""
+    plain = torch.autograd.grad(y, inputs, retain_graph=True)
+    for one, other in zip(torch.autograd.grad(y, inputs, create_graph=True), plain, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("function", [turned, gated, normed])
 def test_equal_to_finite_differences(function: Callable[[Tensor], Tensor]) -> None:
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
     assert gradcheck(function, x)
     assert gradgradcheck(function, x)
+    same_first_gradients(function(x).square().sum(), x)
 
 
 def test_the_gain_of_a_norm_has_first_and_second_gradients() -> None:
@@ -50,6 +58,7 @@ def test_the_gain_of_a_norm_has_first_and_second_gradients() -> None:
 
     assert gradcheck(of_gain, (gain, x))
     assert gradgradcheck(of_gain, (gain, x))
+    same_first_gradients(of_gain(gain, x).square().sum(), gain, x)
 
 
 def test_angles_that_are_learned_have_gradients() -> None:

@@ -24,6 +24,7 @@ from lilllm.models import config_read
 from lilllm.models.config import ModelConfig
 from lilllm.models.decoder import Decoder
 from lilllm.models.export_hf import export
+from lilllm.models.presets import preset
 from lilllm.models.pretrained import from_pretrained
 from lilllm.models.shards import INDEX, SINGLE, contents, rows
 
@@ -229,6 +230,26 @@ READ = {
         },
         {"rope_scaling": Llama3Scaling(factor=32.0, low=1.0, high=4.0, original_len=8192), "window": None},
     ),
+    "Meta-Llama-3-8B": (
+        {
+            "model_type": "llama",
+            "architectures": ["LlamaForCausalLM"],
+            "attention_bias": False,
+            "hidden_act": "silu",
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "max_position_embeddings": 8192,
+            "rms_norm_eps": 1e-05,
+            "rope_scaling": None,
+            "rope_theta": 500000.0,
+            "tie_word_embeddings": False,
+            "vocab_size": 128256,
+        },
+        {"rope_theta": 5e5, "d_head": 128, "tied": False},
+    ),
     "Qwen2.5-0.5B": (
         {
             "model_type": "qwen2",
@@ -317,6 +338,19 @@ def test_config_json_as_the_hub_has_it(name: str) -> None:
     values, expected = READ[name]
     _, config = config_read.read(values, "config.json")
     assert {key: getattr(config, key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("published", "name"),
+    [
+        ("gpt2", "gpt2"),
+        ("Meta-Llama-3-8B", "llama3-8b"),
+        ("SmolLM2-135M", "smollm2-135m"),
+        ("Qwen3-0.6B", "qwen3-0.6b"),
+    ],
+)
+def test_a_preset_is_the_config_json_of_that_name(published: str, name: str) -> None:
+    assert config_read.read(READ[published][0], "")[1] == preset(name)
 
 
 _LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
