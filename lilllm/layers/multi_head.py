@@ -170,6 +170,8 @@ class CrossAttention(nn.Module):
     ) -> Float[Tensor, "B T C"]:
         _check_axes(x=x, memory=memory)
         (B, T, _), S = x.shape, memory.shape[1]
+        if memory.shape[0] != B:
+            raise ValueError(f"x has {B} rows and memory {memory.shape[0]}: each row of x looks at its own")
         H, K, D = self.n_heads, self.n_kv_heads, self.d_head
         q = self.q(x).view(B, T, H, D).transpose(1, 2)  # (B, H, T, D)
         k, v = self.kv(memory).view(B, S, 2 * K, D).transpose(1, 2).split((K, K), 1)  # (B, K, S, D) each

@@ -30,7 +30,16 @@ from lilllm.layers.position import LearnedPositions
 from lilllm.models.block import Block, make_norm
 from lilllm.models.config import ModelConfig
 from lilllm.models.init import initialise
-from lilllm.models.inputs import check_mask, check_positions, check_targets, check_tokens, embed, places, positions_of
+from lilllm.models.inputs import (
+    check_config,
+    check_mask,
+    check_positions,
+    check_targets,
+    check_tokens,
+    embed,
+    places,
+    positions_of,
+)
 
 
 class Decoder(nn.Module):
@@ -65,6 +74,7 @@ class Decoder(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_config(config)
         self.config, self.cross, self.checkpointing = config, cross, False
         C, V = config.d_model, config.vocab_size
         self.embed = Embedding(V, C, device=device, dtype=dtype)
@@ -243,13 +253,15 @@ class Decoder(nn.Module):
             attention_mask: prompts of different lengths are padded on the left, where 0 stands.
             stop: a row that has said it goes on with it; when all have, fewer than n are added.
         Raises:
-            ValueError: padding on the right, n below 1, more tokens than there are learned positions, or a model that
-                drops at random: one in training mode with dropout.
+            ValueError: padding on the right, n below 1, a stop that is no token, more tokens than there are learned
+                positions, or a model that drops at random: one in training mode with dropout.
         """
         if self.training and self.config.dropout:
             raise ValueError(f"in training dropout {self.config.dropout} is drawn, also here; call model.eval() first")
         if n < 1:
             raise ValueError(f"n is {n}; give how many tokens to add, at least 1")
+        if stop is not None and not 0 <= stop < self.config.vocab_size:
+            raise ValueError(f"stop is {stop}, which is not in the vocabulary of {self.config.vocab_size}")
         if attention_mask is not None:
             check_mask(attention_mask, *tokens.shape)
             if not attention_mask[:, -1].all():

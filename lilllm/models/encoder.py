@@ -21,7 +21,7 @@ from lilllm.layers.position import LearnedPositions
 from lilllm.models.block import Block, make_norm
 from lilllm.models.config import ModelConfig
 from lilllm.models.init import initialise
-from lilllm.models.inputs import check_mask, check_tokens, embed, places, positions_of
+from lilllm.models.inputs import check_config, check_mask, check_tokens, embed, places, positions_of
 
 
 class Encoder(nn.Module):
@@ -44,6 +44,7 @@ class Encoder(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_config(config)
         if config.window is not None:
             raise ValueError(f"window {config.window} looks back only, and an encoder looks both ways; leave it out")
         self.config, C = config, config.d_model

@@ -1,7 +1,7 @@
 """What comes before the first block: tokens that are checked, where each one stands, and their vectors.
 
-Read in order: check_tokens, check_targets, check_positions, check_mask, positions_of (from padding, documents, a
-cache), embed, places (what every block is told: RoPE's turns, ALiBi's bias).
+Read in order: check_config, check_tokens, check_targets, check_positions, check_mask, positions_of (from padding,
+documents, a cache), embed, places (what every block is told: RoPE's turns, ALiBi's bias).
 """
 
 from __future__ import annotations
@@ -17,6 +17,15 @@ from lilllm.layers import alibi
 from lilllm.layers.position import sinusoidal
 from lilllm.layers.rope import angles
 from lilllm.models.config import ModelConfig
+
+
+def check_config(config: ModelConfig) -> None:
+    """Raise ValueError where it is something else, as a name or a dictionary."""
+    if not isinstance(config, ModelConfig):
+        raise ValueError(
+            f"config is a {type(config).__name__}; give a ModelConfig: preset('liltown'), or "
+            "ModelConfig.from_dict(values)"
+        )
 
 
 def check_tokens(tokens: Tensor, config: ModelConfig, *, past: int = 0) -> None:

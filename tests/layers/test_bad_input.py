@@ -115,6 +115,10 @@ REFUSED = {
         lambda: CrossAttention(8, 2)(half[None], half),
         r"memory must be \(batch, tokens, channels\), not \(3, 4\)",
     ),
+    "memory of other rows": (
+        lambda: CrossAttention(4, 2)(half.expand(2, 3, 4), half.expand(1, 3, 4)),
+        "x has 2 rows and memory 1",
+    ),
     "turn a row": (lambda: rope.rotate(x[0], half, half), r"x must be \(B, H, T, D\), not \(4, 3, 8\)"),
     "llama factors": (lambda: Llama3Scaling(factor=8.0, low=4.0, high=1.0, original_len=10), "0 < low < high"),
     "slopes": (lambda: alibi.slopes(0), "n_heads must be at least 1"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from lilllm.models import Decoder, Encoder, ModelConfig
+from lilllm.models import Decoder, Encoder, EncoderDecoder, ModelConfig
 from tests.models.configs import LEAST
 
 TOKENS = torch.zeros(2, 6, dtype=torch.long)
@@ -34,6 +34,13 @@ def test_bad_input_tokens(tokens: Any, said: str) -> None:
     for one in (model(), Encoder(ModelConfig(**LEAST))):
         with pytest.raises(ValueError, match=said):
             one(tokens)
+
+
+@pytest.mark.parametrize("config", ["liltown", LEAST])
+@pytest.mark.parametrize("kind", [Decoder, Encoder, EncoderDecoder])
+def test_bad_input_what_is_no_config(config: Any, kind: Any) -> None:
+    with pytest.raises(ValueError, match=r"config is a (str|dict); give a ModelConfig: preset\('liltown'\), or"):
+        kind(config)
 
 
 def test_bad_input_too_long_for_learned_positions() -> None:
@@ -110,6 +117,9 @@ def test_bad_input_greedy() -> None:
     one = model()
     with pytest.raises(ValueError, match="n is 0; give how many tokens to add, at least 1"):
         one.greedy(TOKENS, 0)
+    for stop in (-1, 40):
+        with pytest.raises(ValueError, match=f"stop is {stop}, which is not in the vocabulary of 40"):
+            one.greedy(TOKENS, 2, stop=stop)
     random = model(dropout=0.1)
     with pytest.raises(ValueError, match=r"in training dropout 0\.1 is drawn, also here; call model\.eval\(\) first"):
         random.greedy(TOKENS, 2)

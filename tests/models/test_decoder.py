@@ -245,16 +245,17 @@ def test_qk_norm_makes_the_size_of_queries_and_keys_not_matter() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(configs(), st.booleans())
-def test_the_loss_is_that_of_the_logits_and_so_are_its_gradients(config: ModelConfig, ignore: bool) -> None:
+@given(configs(), st.sampled_from([None, -100, 0]))
+def test_the_loss_is_that_of_the_logits_and_so_are_its_gradients(config: ModelConfig, ignored: int | None) -> None:
     """Float64, so that another order of sums shows in the last digits only."""
     model, tokens = lively(config), some_tokens(config, 2, 7)
     targets = some_tokens(config, 2, 7, seed=8)
-    if ignore:
-        targets[0, 1:4] = -100
-    plain = cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
+    options = {} if ignored is None else {"ignore_index": ignored}
+    if ignored is not None:
+        targets[0, 1:4], targets[1, 0] = ignored, 1
+    plain = cross_entropy(model(tokens).flatten(0, 1), targets.flatten(), **options)
     expected = torch.autograd.grad(plain, list(model.parameters()), allow_unused=True)
-    loss = model.loss(tokens, targets)
+    loss = model.loss(tokens, targets, **options)
     got = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
     torch.testing.assert_close(loss, plain, rtol=0, atol=1e-10)
     for one, other in zip(got, expected, strict=True):
