@@ -427,6 +427,17 @@ def alibi_with_halves(n_heads, T):
     return bias
 
 
+def alibi_with_a_triangle(n_heads, T):
+    slopes = torch.tensor([2 ** (-8 * h / n_heads) for h in range(1, n_heads + 1)], dtype=torch.float64)
+    ahead = torch.arange(T)[None, :] - torch.arange(T)[:, None]
+    return slopes[:, None, None] * torch.tril(ahead)
+
+
+def convert_columns(weight, n_heads):
+    channels = torch.arange(weight.shape[1])
+    return weight[:, torch.cat([channels[channels % 2 == 0], channels[channels % 2 == 1]])]
+
+
 def rms_norm_minus_mean(x, gain, eps):
     x = x - x.mean(dim=-1, keepdim=True)
     return gain * x / (eps + (x * x).mean(dim=-1, keepdim=True)) ** 0.5
@@ -479,6 +490,8 @@ def loss_without_a_shift(logits, tokens):
         ("positions.rotate", rotate_neighbours, "the interleaved layout"),
         ("positions.convert", convert_all_heads_at_once, "You order the rows of all heads together"),
         ("positions.alibi", alibi_with_halves, "which is right for 8 heads"),
+        ("positions.alibi", alibi_with_a_triangle, "The future has a bias of 0"),
+        ("positions.convert", convert_columns, "It is the columns that you order"),
     ],
 )
 def test_a_mistake_in_a_transformer_is_known_however_it_is_written(name: str, function: object, words: str) -> None:

@@ -57,6 +57,10 @@ def rewarding_the_future(n_heads: int, T: int) -> Tensor:
     return -slope[:, None, None] * (place[:, None] - place)
 
 
+def future_at_zero(n_heads: int, T: int) -> Tensor:
+    return rewarding_the_future(n_heads, T).tril()
+
+
 def slopes_from_one(n_heads: int, T: int) -> Tensor:
     return solution(n_heads, T) * 2.0 ** (8.0 / n_heads)
 
@@ -125,6 +129,9 @@ EXERCISE = Exercise(
             "Keys of the future get a bonus: they are behind the query, so their distance is negative. They need -inf.",
         ),
         Mistake(not_causal, "The future is penalised like the past: it may not be seen at all, -inf."),
+        Mistake(
+            future_at_zero, "The future has a bias of 0, as if it stood nearest: it may not be seen, so it needs -inf."
+        ),
         Mistake(slopes_from_one, "Your first slope is 1: the first is 2^(-8/H), and the last 2^-8."),
         Mistake(
             eight_whatever,

@@ -44,6 +44,10 @@ def columns(weight: Tensor, n_heads: int) -> Tensor:
     return solution(weight.T, n_heads).T
 
 
+def columns_of_all(weight: Tensor, n_heads: int) -> Tensor:
+    return torch.cat((weight[:, 0::2], weight[:, 1::2]), 1)
+
+
 def no_transpose(weight: Tensor, n_heads: int) -> Tensor:
     return weight.clone()
 
@@ -94,6 +98,10 @@ EXERCISE = Exercise(
             "This is the way back, from half-split to interleaved. See the rows as (H, D/2, 2) and not as (H, 2, D/2).",
         ),
         Mistake(columns, "You order the columns, which are the channels of the input: the rows make the queries."),
+        Mistake(
+            columns_of_all,
+            "It is the columns that you order, all at once: leave them, and order the rows of each head.",
+        ),
         Mistake(
             no_transpose, "Nothing has moved: reshaping there and back changes no order without a transpose between."
         ),
