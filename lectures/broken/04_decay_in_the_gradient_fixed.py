@@ -2,6 +2,8 @@
 
 import torch
 
+torch.set_default_dtype(torch.float64)
+
 SIZES = [0.001, 0.1, 10.0]  # how large the gradients of each layer are
 lr, decay, b1, b2, eps = 0.001, 0.1, 0.9, 0.999, 1e-8
 

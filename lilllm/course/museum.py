@@ -20,7 +20,7 @@ import difflib
 import html
 import io
 import re
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,13 +78,11 @@ class Case:
         return "\n".join(lines).rstrip()
 
     def run(self, *, fixed: bool = False) -> Run:
-        """Run the program here; it prints into the answer, and torch's own random state stays as it was."""
+        """Run the program here, as it runs by itself; it prints into the answer, and torch is left as it was."""
         source = self.source(fixed=fixed)
         values: dict[str, Any] = {"__name__": "__main__", "__file__": source.name}
         printed = io.StringIO()
-        torch = sys.modules.get("torch")  # who has not imported it has no random state to keep
-        kept = torch.random.fork_rng(devices=[]) if torch else contextlib.nullcontext()
-        with kept, contextlib.redirect_stdout(printed):
+        with _torch_as_at_its_start(), contextlib.redirect_stdout(printed):
             exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), values)  # our own, from the clone
         return Run(printed.getvalue(), values)
 
@@ -108,6 +106,20 @@ class Case:
 
 
 _BOX = "border-left:4px solid #d55e00; padding:0.3em 0.8em"
+
+
+@contextlib.contextmanager
+def _torch_as_at_its_start() -> Iterator[None]:
+    """Numbers are float32 unless asked for, as when a program starts; then dtype and random state are as they were."""
+    import torch
+
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Collection, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 import psutil
@@ -65,7 +65,7 @@ def answers(url: str, *, token: str | None = None, timeout: float = 2.0) -> bool
     try:
         with opener.open(urllib.request.Request(url, headers=headers), timeout=timeout) as response:
             return bool(response.status == 200)
-    except (OSError, ValueError, urllib.error.URLError):
+    except (OSError, ValueError, HTTPException):  # URLError is an OSError; who speaks no HTTP is somebody else
         return False
 
 

@@ -108,3 +108,23 @@ def test_an_unknown_case_offers_the_nearest(tmp_path: Path) -> None:
         museum.read_case(make(tmp_path), "09_of_by_one")
     with pytest.raises(museum.CaseError, match="there are: none"):
         museum.read_case(tmp_path / "empty", "x")
+
+
+def test_a_case_starts_as_a_program_does_and_leaves_torch_as_it_was(tmp_path: Path) -> None:
+    make(tmp_path)
+    program = (tmp_path / "lectures" / "broken" / "09_off_by_one.py").read_text()
+    own = 'own = torch.get_default_dtype()\ntorch.set_default_dtype(torch.float16)\nassert healthy, "as it breaks"\n'
+    (tmp_path / "lectures" / "broken" / "09_off_by_one_fixed.py").write_text(program.replace("(10)", "(11)") + own)
+    (tmp_path / "lectures" / "broken" / "09_off_by_one.py").write_text(program + own)
+    case = museum.read_case(tmp_path, "09_off_by_one")
+    torch.set_default_dtype(torch.float64)
+    try:
+        state = torch.get_rng_state()
+        assert case.run(fixed=True).values["own"] == torch.float32
+        assert torch.get_default_dtype() == torch.float64
+        with pytest.raises(AssertionError, match="as it breaks"):
+            case.run()
+        assert torch.get_default_dtype() == torch.float64
+        assert torch.equal(torch.get_rng_state(), state)
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
@@ -44,6 +45,21 @@ def test_a_busy_port_moves_on(host: str) -> None:
         assert busy < free_port(busy) < busy + 100
         with pytest.raises(ServerError, match="no free port"):
             free_port(busy, tries=1)
+
+
+def test_who_speaks_no_http_does_not_answer() -> None:
+    """As where another program took the port: it may say anything."""
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+
+        def talk() -> None:
+            there, _ = somebody.accept()
+            with there:
+                there.sendall(there.recv(1000))  # an echo
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        assert not answers(f"http://127.0.0.1:{somebody.getsockname()[1]}/")
+        thread.join()
 
 
 def test_a_port_is_busy_where_someone_answers_even_if_the_system_would_share_it(
