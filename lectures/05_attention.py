@@ -697,8 +697,8 @@ cured.reveal("no, the values get NaN")
 # in something finite *before*.
 #
 # The large number is sound as far as gradients go, but an empty row gets the plain mean of all that it was forbidden to
-# see. Nobody should look at it, and sooner or later somebody does. (torch's own function, which is the last line, gives
-# zeros in recent versions; older ones gave NaN.)
+# see. Nobody should look at it, and sooner or later somebody does. (The last line is torch's own function. On a
+# processor and with a boolean mask, as here, it gives zeros in recent versions; older ones gave NaN.)
 #
 # ## 5. The other score: additive attention
 #
