@@ -158,6 +158,17 @@ def test_rope_is_written_in_both_spellings(scaling: Any, tmp_path: Path) -> None
 # --- what is written
 
 
+@pytest.mark.parametrize("window", [4, None])
+def test_a_window_is_written_in_both_spellings(window: int | None, tmp_path: Path) -> None:
+    """transformers before 4.53 does not know `layer_types`: the layers from `max_window_layers` on have the window."""
+    values = json.loads((export(_model(qkv_bias=True, window=window), tmp_path / "x") / "config.json").read_text())
+    assert values["model_type"] == "qwen2"
+    assert values["layer_types"] == ["full_attention" if window is None else "sliding_attention"] * 2
+    assert values["sliding_window"] == window
+    assert values["use_sliding_window"] == (window is not None)
+    assert values["max_window_layers"] == (2 if window is None else 0)
+
+
 def test_the_files_of_one(tmp_path: Path) -> None:
     model = _model()
     folder = export(model, tmp_path / "a" / "b")
