@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,17 @@ _SHAPED = [
 ]
 if _SHAPED:
     install_import_hook(_SHAPED, "tests.switched_beartype.checked")
+
+@pytest.fixture(autouse=True)
+def _torch_stays_as_it_is() -> Iterator[None]:
+    """What a test leaves behind in torch, tests after it would fail by."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_default_dtype() != torch.float32:
+        left = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        pytest.fail(f"this test leaves {left} behind as torch's default")
+
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
