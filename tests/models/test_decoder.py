@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from lilllm.accounting import count, flops
 from lilllm.accounting.params import parameters_of, total
-from lilllm.models import PRESETS, Decoder, ModelConfig, preset
+from lilllm.models import PRESETS, Decoder, EncoderDecoder, ModelConfig, preset
 from tests.models.configs import LEAST, configs
 
 POSITIONS = ["none", "learned", "sinusoidal", "rope", "alibi"]
@@ -468,20 +469,26 @@ def test_dropout_is_for_training_only() -> None:
     assert torch.equal(still(tokens), still(tokens))
 
 
-@pytest.mark.parametrize("name", ["embed", "attention", "ffn"])
-def test_dropout_is_everywhere_it_should_be(name: str) -> None:
-    """With all other parts switched off, each of the three still drops."""
-    config = ModelConfig(**{**LEAST, "n_layers": 1}, dropout=0.5, norm_place="post")
-    model, tokens = lively(config), some_tokens(config, 2, 6)
-    with torch.no_grad():
-        if name != "embed":  # the stream begins as zeros, which dropping leaves
-            model.embed.weight.zero_()
-            model.head = torch.nn.Linear(32, 40, bias=False, dtype=torch.float64)
-            model.blocks[0].norm1 = torch.nn.Identity()
-            model.blocks[0].norm2 = torch.nn.Identity()
-        model.embed.weight[:, : 0 if name == "embed" else 32] += 0.0 if name == "embed" else 1.0
-    outs = [model.states(tokens) for _ in range(2)]
-    assert not torch.equal(*outs)
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_is_everywhere_it_should_be(training: bool) -> None:
+    """On embeddings, on the weights of each attention and on what each part of a block adds; nowhere in evaluation."""
+    config = ModelConfig(**{**LEAST, "n_layers": 2}, dropout=0.5)
+    tokens = some_tokens(config, 2, 6)
+    functions = torch.nn.functional
+    for model, inputs, parts, attentions in (
+        (Decoder(config), (tokens,), 1 + 2 * 2, 2),
+        (EncoderDecoder(config), (tokens, tokens), (1 + 2 * 2) + (1 + 2 * 3), 2 + 2 * 2),
+    ):
+        model.train(training)
+        with (
+            mock.patch.object(functions, "dropout", wraps=functions.dropout) as drop,
+            mock.patch.object(
+                functions, "scaled_dot_product_attention", wraps=functions.scaled_dot_product_attention
+            ) as attend,
+        ):
+            model(*inputs)
+        assert [call.args[1] for call in drop.call_args_list] == [0.5] * parts * training
+        assert [call.kwargs["dropout_p"] for call in attend.call_args_list] == [0.5 * training] * attentions
 
 
 # bfloat16 has 8 bits: one rounding is off by 2^-9 at most, and by a tenth of a per cent on average. 24 halves of blocks

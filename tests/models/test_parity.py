@@ -18,7 +18,9 @@ import torch
 import transformers
 from torch import Tensor
 from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from lilllm.layers.rope import angles
 from lilllm.models import config_read
 from lilllm.models.config import ModelConfig
 from lilllm.models.decoder import Decoder
@@ -306,3 +308,22 @@ def test_what_is_left_out_means_what_it_means_to_transformers(name: str) -> None
                 config_read.read(part, "part")
             continue
         assert config_read.read(part, "part")[1] == expected, key
+
+
+@pytest.mark.parametrize("above", [None, 64])
+def test_where_a_file_states_rope_twice_the_same_one_holds(above: int | None) -> None:
+    """`rope_scaling` before `rope_parameters`, and the original length beside them before the one in them."""
+    scaling = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    values = {
+        **json.loads(CONFIGS["llama3"]().to_json_string()),
+        "rope_scaling": {**scaling, "original_max_position_embeddings": 32},
+        "rope_parameters": {"rope_type": "linear", "factor": 3.0, "rope_theta": 77.0},
+        "rope_theta": 5000.0,
+    }
+    if above is not None:
+        values["original_max_position_embeddings"] = above
+    values["architectures"] = None
+    theirs = LlamaRotaryEmbedding(LlamaConfig.from_dict(values)).inv_freq
+    config = config_read.read(values, "config.json")[1]
+    ours = angles(torch.tensor([1]), config.d_head, config.rope_theta, config.rope_scaling)[0]
+    torch.testing.assert_close(ours, theirs)

@@ -423,6 +423,18 @@ def test_what_is_not_known_is_refused_by_name(kind: str, change: dict[str, Any],
         config_read.read(changed, "here/config.json")
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_activations_by_their_names(kind: str) -> None:
+    names = {
+        "gpt2": {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"},
+        "llama": {"silu": "swiglu", "swish": "swiglu", "gelu": "geglu"},
+    }[kind]
+    field = {"gpt2": "activation_function", "llama": "hidden_act"}[kind]
+    for theirs, ours in names.items():
+        values = {"model_type": kind, **_CONFIG_JSON[kind], field: theirs}
+        assert config_read.read(values, "")[1].activation == ours
+
+
 def test_linear_scaling_is_read() -> None:
     values = {"model_type": "llama", **_CONFIG_JSON["llama"], "rope_scaling": {"type": "linear", "factor": 2}}
     assert config_read.read(values, "")[1].rope_scaling == LinearScaling(factor=2.0)
