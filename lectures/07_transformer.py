@@ -24,7 +24,7 @@
 #   written and read
 # - **You need:** lectures 05 (attention) and 06 (positions); lecture 04 for training; lecture 02 for FLOPs
 # - **Minutes to read:** 90
-# - **Budget:** 60 s, 2 GB, 300 GFLOP, 200 GB moved
+# - **Budget:** 60 s, 1 GB, 260 GFLOP, 160 GB moved
 #
 # **Napkin question.** The smallest GPT-2 has 12 layers of width 768, a vocabulary of 50,257 tokens and 1,024 positions.
 # How many parameters is that, and what share of them stands in the tables of tokens and positions? How many FLOPs does
@@ -236,7 +236,7 @@ class Block(nn.Module):
 
 # %%
 torch.manual_seed(0)
-block = Block(32, n_heads=4)
+block = Block(32, n_heads=4)  # @stepover
 theirs = nn.TransformerEncoderLayer(32, 4, 128, 0.0, gelu_tanh, batch_first=True, norm_first=True).eval()
 names = {"self_attn.in_proj_": "attention.qkv.", "self_attn.out_proj": "attention.out", "linear1": "ffn.up",
          "linear2": "ffn.down"}  # fmt: skip
@@ -289,7 +289,7 @@ gpt2_config = ModelConfig(
 model, packages = GPT2(V, T, 32, n_layers=2, n_heads=4), Decoder(gpt2_config)  # @stepover
 packages.load_state_dict(model.state_dict())
 tokens = held_rows[:2, :-1]
-logits = packages(tokens)  # @stepinto lilllm.models.decoder
+logits = packages(tokens)  # @stepinto lilllm.models.decoder lilllm.models.block lilllm.layers.multi_head
 assert torch.allclose(model(tokens), logits)
 n_parameters = sum(p.numel() for p in model.parameters())
 assert n_parameters == params.total(gpt2_config.shape())
@@ -329,7 +329,7 @@ def loss_of(model, rows):
     return F.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
 
 
-initialise(model, seed=0)
+initialise(model, seed=0)  # @stepover
 with torch.no_grad():
     first_loss, logits = float(loss_of(model, held_rows)), model(held_rows[:, :-1])  # @stepover
 spread = float(logits.std())
@@ -408,7 +408,7 @@ def held_out(model, rows=held_rows):
 
 
 # %%
-before = held_out(model)
+before = held_out(model)  # @stepover
 losses = fit(model, seed=0)  # @stepover
 smooth = torch.tensor(losses).unfold(0, 10, 10).mean(-1) * bits
 fig, ax = plt.subplots(figsize=(6, 3.2))
@@ -418,7 +418,7 @@ for y, name in ((math.log(V) * bits, "ln V"), (floor, "floor of the text")):
     ax.text(100, y - 0.06, name, va="top", ha="right")
 ax.set(xlabel="step", ylabel="loss (bits a byte)", ylim=(0, 3.7))
 plt.show()
-print(f"held out: {before:.1f} bits a byte before, {held_out(model):.1f} after 100 steps")
+print(f"held out: {before:.1f} bits a byte before, {held_out(model):.1f} after 100 steps")  # @stepover
 assert before > math.log(V) * bits > smooth[0] > smooth[-1] > floor
 
 # %% [markdown]
@@ -531,14 +531,13 @@ def as_torch(model, seed):
 
 
 L, n_in = 24, 64**-0.5
-begun = {
+begun = {  # @stepover
     "plain": initialise(deep(L), 0, scale_writers=False),
     "divided by sqrt(2L)": initialise(deep(L), 0),
     "torch's own": as_torch(deep(L), 0),
     "1 / sqrt(n_in)": initialise(deep(L), 0, std=n_in, scale_writers=False),
     "zero": zero_writers(initialise(deep(L), 0)),
 }
-# @stepover
 
 # %%
 sizes = {name: size_by_station(m) for name, m in begun.items()}  # @stepover
@@ -623,9 +622,8 @@ def gradient_by_layer(place, n_layers):
     return torch.tensor(norms).mean(0)
 
 
-depths = (6, 12)
-gradients = {(place, depth): gradient_by_layer(place, depth) for place in ("post", "pre") for depth in depths}
-# @stepover
+kinds = [(place, depth) for place in ("post", "pre") for depth in (6, 12)]
+gradients = {kind: gradient_by_layer(*kind) for kind in kinds}  # @stepover
 fig, ax = plt.subplots(figsize=(6.4, 3.4))
 for (place, depth), style in zip(gradients, figures.line_styles(4), strict=True):
     at_layer = (torch.arange(depth) + 1) / depth
@@ -737,15 +735,15 @@ often = {}
 for p in (0.0, 0.2):
     config = ModelConfig(vocab_size=V, n_layers=2, d_model=32, n_heads=4, n_kv_heads=2, context_len=T, dropout=p)
     for seed in range(2):
-        model = initialise(Decoder(config), seed)
-        seen = [held_out(model, held_rows[:80])]
+        model = initialise(Decoder(config), seed)  # @stepover
+        seen = [held_out(model, held_rows[:80])]  # @stepover
 
         def after_a_round(step, model, seen=seen):
             if step % 12 == 11:  # 12 batches of 8 rows are all 96
                 seen.append(held_out(model, held_rows[:80]))
 
         fit(model, seed, 144, data=few, hook=after_a_round)  # @stepover
-        often[p, seed] = (seen, held_out(model, few))
+        often[p, seed] = (seen, held_out(model, few))  # @stepover
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.4))
@@ -960,9 +958,9 @@ chain, config = {}, replace(gpt2_config, dropout=0.1)
 for name, change in one_change.items():
     chain[name] = config = replace(config, **change)
 
-model, packages = LilLM(V, 32, 2, 4, 2), Decoder(chain["GQA (LilLM)"])
+model, packages = LilLM(V, 32, 2, 4, 2), Decoder(chain["GQA (LilLM)"])  # @stepover
 packages.load_state_dict(model.state_dict())
-assert torch.allclose(model(tokens), packages(tokens), atol=1e-6)  # @stepinto lilllm.models
+assert torch.allclose(model(tokens), packages(tokens), atol=1e-6)  # @stepinto lilllm.layers.rope
 assert chain["GPT-2"].norm == "layer"
 
 # %% [markdown]
@@ -974,7 +972,7 @@ assert chain["GPT-2"].norm == "layer"
 # %%
 rows = []
 for name, config in chain.items():
-    model, shape = Decoder(replace(config, dropout=0.0)), config.shape()
+    model, shape = Decoder(replace(config, dropout=0.0)), config.shape()  # @stepover
     with torch.no_grad(), count() as work:
         model(held_rows[:8, :-1])  # @stepover
     assert work.flops == sum(flops.forward(shape, batch=8, seq=T).values())
@@ -994,7 +992,7 @@ table(["model", "parameters", "FLOPs a token, forward", "MB moved", "cache, byte
 #
 # ### What each change brings
 #
-# Now the same small run for each: 80 steps of 192 tokens, no row twice, five seeds. A seed decides the first weights
+# Now the same small run for each: 60 steps of 192 tokens, no row twice, five seeds. A seed decides the first weights
 # and the order of the rows.
 
 # %%
@@ -1009,9 +1007,9 @@ SEEDS = range(5)
 result = {name: [] for name in chain}
 for name, config in chain.items():
     for seed in SEEDS:
-        model = initialise(Decoder(config), seed)
-        fit(model, seed, steps=80)  # @stepover
-        result[name].append(held_out(model))
+        model = initialise(Decoder(config), seed)  # @stepover
+        fit(model, seed, steps=60)  # @stepover
+        result[name].append(held_out(model))  # @stepover
 
 # %%
 names = list(chain)
@@ -1021,7 +1019,7 @@ for place, name in enumerate(names):
     ax.plot(median(result[name]), place, "|", color=figures.VERMILLION, markersize=18, markeredgewidth=2)
 ax.set_yticks(range(len(names)), names)
 ax.invert_yaxis()
-ax.set(xlabel="held-out loss after 80 steps (bits a byte); five seeds, bar: median")
+ax.set(xlabel="held-out loss after 60 steps (bits a byte); five seeds, bar: median")
 plt.show()
 
 middle = {name: median(result[name]) for name in names}
@@ -1058,7 +1056,7 @@ best_change.reveal("RoPE")
 # - **Leaving out dropout and biases, and RMSNorm**: each of the three lies within the noise of seeds, all three
 #   together do not. Five seeds are too few to tell small gains apart, one would tell nothing. RMSNorm was never meant
 #   to lower the loss; it is there for its price.
-# - **SwiGLU** gains some 0.05, again within the noise. The gains in Shazeer's table are as small (with models
+# - **SwiGLU** gains some 0.03, again within the noise. The gains in Shazeer's table are as small (with models
 #   thousands of times as large, where seeds make less noise).
 # - **GQA** costs nothing that we could measure, and halves the cache. That is its whole point.
 # - **QK-norm** made it a little worse, with all seeds. Section 8 shows what it is for.
@@ -1103,7 +1101,7 @@ def scores_of(model, tokens):
     return largest
 
 
-normed = initialise(Decoder(chain["QK-norm"]), seed=0)
+normed = initialise(Decoder(chain["QK-norm"]), seed=0)  # @stepover
 for p in (normed.blocks[0].attention.qkv.weight, normed.blocks[1].attention.qkv.weight):
     p.data *= 1000  # whatever the weights
 assert max(scores_of(normed, held_rows[:8, :-1])) <= math.sqrt(8)  # D = 8  @stepover
@@ -1115,21 +1113,21 @@ assert max(scores_of(normed, held_rows[:8, :-1])) <= math.sqrt(8)  # D = 8  @ste
 hot = {}
 for name in ("GQA (LilLM)", "QK-norm"):
     for seed in range(2):
-        trail, model = [], initialise(Decoder(chain[name]), seed)
+        trail, model = [], initialise(Decoder(chain[name]), seed)  # @stepover
 
         def listen(step, model, trail=trail):
-            if step % 10 == 9:
+            if step % 6 == 5:
                 trail.append(max(scores_of(model, held_rows[:8, :-1])))
 
-        fit(model, seed, peak=0.2, hook=listen)  # @stepover
-        hot[name, seed] = (trail, held_out(model))
+        fit(model, seed, steps=60, peak=0.2, hook=listen)  # @stepover
+        hot[name, seed] = (trail, held_out(model))  # @stepover
 
 # %%
 fig, ax = plt.subplots(figsize=(6.4, 3.2))
 for name, style in zip(("GQA (LilLM)", "QK-norm"), figures.line_styles(2), strict=True):
     for seed in range(2):
         label = ("LilLM" if name != "QK-norm" else "with QK-norm") if not seed else None
-        ax.plot(range(10, 101, 10), hot[name, seed][0], label=label, **style)
+        ax.plot(range(6, 61, 6), hot[name, seed][0], label=label, **style)
 ax.set(yscale="log", xlabel="step, at ten times the learning rate", ylabel="largest attention score")
 ax.legend()
 plt.show()
@@ -1150,13 +1148,13 @@ assert max(ends["QK-norm"]) < min(ends["GQA (LilLM)"])
 #
 # Since the head is tied and every station of the stream has the same C channels, nothing keeps us from applying the
 # last norm and the head at any station, not only at the last. What would the model say if it stopped here? This way
-# of looking is known as the ***logit lens*** (nostalgebraist 2020). We take LilLM, trained twice as long.
+# of looking is known as the ***logit lens*** (nostalgebraist 2020). We take LilLM, trained for 200 steps.
 
 # %%
-lil = initialise(Decoder(chain["GQA (LilLM)"]), seed=0)
+lil = initialise(Decoder(chain["GQA (LilLM)"]), seed=0)  # @stepover
 fit(lil, seed=0, steps=200)  # @stepover
 with torch.no_grad():
-    stream = stations(lil, held_rows[:, :-1])  # (5, B, T, C)
+    stream = stations(lil, held_rows[:, :-1])  # (5, B, T, C)  @stepover
     lens = (lil.norm(stream) @ lil.embed.weight.T).log_softmax(-1)  # (5, B, T, V)
     targets = held_rows[:, 1:]
     by_station = [float(F.nll_loss(one.flatten(0, 1), targets.flatten())) * bits for one in lens]
@@ -1165,7 +1163,7 @@ where = ["embedding", "attention 1", "SwiGLU 1", "attention 2", "SwiGLU 2"]
 print({name: round(loss, 1) for name, loss in zip(where, by_station, strict=True)})
 print(f"at the embedding the likeliest next token is the token itself in {echo:.0%} of the places")
 assert by_station[-1] == min(by_station)
-assert math.isclose(by_station[-1], held_out(lil), rel_tol=1e-3)
+assert math.isclose(by_station[-1], held_out(lil), rel_tol=1e-3)  # @stepover
 assert echo > 0.9
 
 # %% [markdown]
@@ -1195,10 +1193,10 @@ def guesses(place, row=5):
 place = widgets.IntSlider(value=12, min=0, max=T - 1, description="token")
 shown = widgets.HTML(guesses(place.value))  # @stepover
 place.observe(lambda change: setattr(shown, "value", guesses(change["new"])), names="value")
-display(HTML(guesses(12)))
+display(HTML(guesses(12)))  # @stepover
 display(widgets.VBox([place, shown]))
 place.value = 20  # as if you had moved it  @stepover
-assert shown.value == guesses(20) != guesses(12)
+assert shown.value == guesses(20) != guesses(12)  # @stepover
 place.value = 12
 
 # %% [markdown]
@@ -1225,7 +1223,7 @@ def sees(outputs, tokens):
 
 small = ModelConfig(vocab_size=17, n_layers=1, d_model=32, n_heads=4, context_len=20, norm="rms", init="fan_in")
 draw = torch.Generator().manual_seed(0)
-decoder, encoder, both = (kind(small, generator=draw) for kind in (Decoder, Encoder, EncoderDecoder))
+decoder, encoder, both = (kind(small, generator=draw) for kind in (Decoder, Encoder, EncoderDecoder))  # @stepover
 six = torch.randint(16, (2, 6), generator=draw)
 with torch.no_grad():
     views = {
@@ -1291,9 +1289,9 @@ fresh, opened = copy_batch(torch.Generator().manual_seed(99), size=64)
 written = model.greedy(fresh, N, start=BEGIN)  # its own words, one after the other  @stepover
 share = float((written == fresh).double().mean())
 with torch.no_grad():
-    reader, block, memory_of = model.decoder, model.decoder.blocks[0], model.encoder(fresh)
+    reader, block, memory_of = model.decoder, model.decoder.blocks[0], model.encoder(fresh)  # @stepover
     x = reader.embed(opened) + reader.positions(torch.arange(N))
-    x = x + block.attention(block.norm1(x))
+    x = x + block.attention(block.norm1(x))  # @stepover
     q = block.cross.q(block.norm_cross(x)).unflatten(-1, (4, 8)).transpose(1, 2)
     k, v = block.cross.kv(memory_of).unflatten(-1, (8, 8)).transpose(1, 2).chunk(2, 1)
     weights = attention_reference(q, k, v)[1].mean((0, 1))  # (T, S), mean of heads and texts
@@ -1353,9 +1351,10 @@ table(titles, rows)
 # FLOPs to the digit, on a model as it runs:
 
 # %%
+ids = torch.zeros(1, 64, dtype=torch.long, device="meta")
 for name in ("gpt2", "qwen3-0.6b"):
     one_layer = replace(preset(name), n_layers=1, vocab_size=1000)
-    counted = flops.measure(Decoder(one_layer, device="meta"), torch.zeros(1, 64, dtype=torch.long, device="meta"))
+    counted = flops.measure(Decoder(one_layer, device="meta"), ids)  # @stepover
     closed = sum(flops.forward(one_layer.shape(), batch=1, seq=64).values())
     print(f"{name}, one layer, 64 tokens: {counted['forward']:,} FLOPs forward")
     assert counted == {"forward": closed, "backward": 2 * closed}
@@ -1371,8 +1370,8 @@ for name in ("gpt2", "qwen3-0.6b"):
 
 # %%
 home = tempfile.TemporaryDirectory()
-saved = {"gpt2": initialise(Decoder(chain["no dropout"]), 0), "llama": lil}
-said = {name: model.eval()(tokens) for name, model in saved.items()}
+saved = {"gpt2": initialise(Decoder(chain["no dropout"]), 0), "llama": lil}  # @stepover
+said = {name: model.eval()(tokens) for name, model in saved.items()}  # @stepover
 for name, model in saved.items():
     export(model, Path(home.name) / name)  # @stepover
     config = json.loads((Path(home.name) / name / "config.json").read_text())
@@ -1401,13 +1400,14 @@ table(["format", "tensor of layer 0", "shape"], rows)
 # %%
 for name, model in saved.items():
     again = from_pretrained(Path(home.name) / name, progress=False)  # @stepover
-    assert torch.equal(again(tokens), said[name])  # logits equal, to the last bit
+    assert torch.equal(again(tokens), said[name])  # logits equal, to the last bit  @stepover
     assert again.config.shape() == model.config.shape()
-assert from_pretrained(Path(home.name) / "gpt2", progress=False).config.activation == "gelu_tanh"
+read = from_pretrained(Path(home.name) / "gpt2", progress=False)  # @stepover
+assert read.config.activation == "gelu_tanh"
 
-exact = Decoder(replace(chain["no dropout"], activation="gelu"))  # the same weights, the other GELU
+exact = Decoder(replace(chain["no dropout"], activation="gelu"))  # the same weights, the other GELU  @stepover
 exact.load_state_dict(saved["gpt2"].state_dict())
-off = float((exact(tokens) - said["gpt2"]).detach().abs().max())
+off = float((exact(tokens) - said["gpt2"]).detach().abs().max())  # @stepover
 print(f"with the other form of GELU, logits differ by up to {off:.0e}")
 assert 1e-6 < off < 1e-2
 
@@ -1419,7 +1419,7 @@ assert 1e-6 < off < 1e-2
 config_file = Path(home.name) / "llama" / "config.json"
 config_file.write_text(config_file.read_text().replace('"num_hidden_layers": 2', '"num_hidden_layers": 3'))
 try:
-    from_pretrained(Path(home.name) / "llama", progress=False)
+    from_pretrained(Path(home.name) / "llama", progress=False)  # @stepover
 except ValueError as error:
     print(str(error).replace(home.name, "folder")[:150], "...")
 home.cleanup()
@@ -1461,7 +1461,7 @@ as_lil = ModelConfig(vocab_size=50_257, n_layers=12, d_model=768, n_heads=12, n_
 layer = (2 + 2 * 4 / 12) * C * C + 3 * as_lil.d_ff * C + 2 * C  # q and out whole, k and v a third; three matrices
 lil_by_hand = round(n_layers * layer + C + 50_257 * C)
 assert lil_by_hand == params.total(as_lil.shape())
-assert lil_by_hand == sum(p.numel() for p in Decoder(as_lil, device="meta").parameters())
+assert lil_by_hand == sum(p.numel() for p in Decoder(as_lil, device="meta").parameters())  # @stepover
 print(f"as a LilLM (d_ff {as_lil.d_ff:,}): {lil_by_hand / 1e6:.1f}M parameters,", end=" ")
 kept = [memory.kv_cache(shape, batch=1, seq=1) for shape in (as_lil.shape(), small_gpt2)]
 print(f"and a cache of {kept[0] / kept[1]:.2f} of the bytes")
