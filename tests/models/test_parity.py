@@ -9,6 +9,7 @@ Tolerance: 1e-5 absolute in float32, on logits of about 1. Both sum the same pro
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -323,7 +324,7 @@ def test_where_a_file_states_rope_twice_the_same_one_holds(above: int | None) ->
     if above is not None:
         values["original_max_position_embeddings"] = above
     values["architectures"] = None
-    theirs = LlamaRotaryEmbedding(LlamaConfig.from_dict(values)).inv_freq
+    theirs = LlamaRotaryEmbedding(LlamaConfig.from_dict(deepcopy(values))).inv_freq  # it writes into them
     config = config_read.read(values, "config.json")[1]
     ours = angles(torch.tensor([1]), config.d_head, config.rope_theta, config.rope_scaling)[0]
     torch.testing.assert_close(ours, theirs)
