@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lilllm.layers import RMSNorm
 from lilllm.models import Block, ModelConfig
 from tests.models.configs import LEAST
 
@@ -97,3 +98,10 @@ def test_the_residual_stream_passes_through() -> None:
                 last.weight.zero_()
                 last.bias.zero_()
         assert torch.equal(ours(x), x) == (place == "pre")
+
+
+@pytest.mark.parametrize("cast_first", [True, False])
+def test_every_norm_is_as_the_config_says(cast_first: bool) -> None:
+    config = ModelConfig(**LEAST, qk_norm=True, norm_eps=0.01, norm_cast_first=cast_first)
+    norms = [part for part in Block(config, cross=True).modules() if isinstance(part, RMSNorm)]
+    assert [(norm.eps, norm.cast_first) for norm in norms] == [(0.01, cast_first)] * 5  # three, queries' and keys'
