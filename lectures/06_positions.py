@@ -31,7 +31,7 @@
 # **Napkin question.** A head of Llama 2 has 128 channels, which RoPE turns as 64 pairs, each at its own speed, with a
 # base theta of 10,000. Within its context of 4,096 tokens, how many of the 64 pairs turn round at least once? After
 # how many tokens has the slowest one come round? Llama 3 has theta 500,000 and a context of 8,192: how many now? Write
-# three numbers on a napkin. The last section computes them.
+# three numbers on a napkin. The last section but one computes them.
 
 # %%
 import copy
@@ -622,7 +622,7 @@ left.set(xlabel="key at position", ylabel="query at position", title="RoPE")
 left.grid(False)
 styles = figures.line_styles(2)
 right.plot(reach, equal_pair, label="query equal to key", markevery=32, **styles[0])
-right.plot(reach, random_pairs.square().mean(1).sqrt() / 8, label="random pairs: size", markevery=32, **styles[1])
+right.plot(reach, random_pairs.square().mean(1).sqrt() / 8, label="random pairs, rms", markevery=32, **styles[1])
 right.set(xlabel="distance", ylabel="score (at distance 0: 1)")
 right.legend()
 plt.show()
@@ -823,10 +823,10 @@ assert turns[63] < 0.1
 print(f"within 4,096 tokens the fastest pair turns {turns[0]:.0f} times, the slowest {turns[63]:.3f} times")
 
 # %% [markdown]
-# Outer arcs, blue: angles seen within 4,096 tokens. Inner arcs: within 16,384. The fast pairs have seen every angle
-# a hundred times; far away there is nothing new for them. The slow ones have seen a small part of the circle, and a
-# longer text shows them angles that no training example ever had. Here lies the reason for what we shall see in the
-# race. (And the slowest of all hardly turn: their channels work as if there were no positions, which is useful too.
+# Outer arcs, blue: angles seen within 4,096 tokens. Inner arcs: within 16,384. The fastest pairs have seen every
+# angle hundreds of times; far away there is nothing new for them. The slow ones have seen a small part of the circle,
+# and a longer text shows them angles that no training example ever had. Here lies the reason for what we shall see in
+# the race. (And the slowest of all hardly turn: their channels work as if there were no positions, which is useful too.
 # Some models leave part of a head unturned on purpose: GPT-NeoX-20B turns a quarter of the channels.)
 #
 # ### Angles in bfloat16
@@ -965,10 +965,11 @@ for h, width in enumerate(window.values()):
         assert torch.isclose(maps[h, 99, 99 - round(width)] / maps[h, 99, 99], torch.tensor(0.01), rtol=0.4)
 
 # %% [markdown]
-# From nine tokens to more than a thousand. Within its window a head looks at content; beyond it, at nothing. This is
-# why ALiBi was made: a text longer than those of training brings new tokens, but they lie outside of the windows, and
-# inside everything is as it was. In the paper a model of 1.3 billion parameters, trained on 1,024 tokens, did as well
-# on 2,048 as a sinusoidal one that was trained on 2,048, and trained 11 % faster with 11 % less memory.
+# From nine tokens to more than a thousand. Within its window a head looks at content; beyond it, at hardly anything.
+# This is why ALiBi was made: a text longer than those of training brings new tokens, but they lie outside of most
+# windows, and inside everything is as it was. In the paper a model of 1.3 billion parameters, trained on 1,024
+# tokens, did as well on 2,048 as a sinusoidal one that was trained on 2,048, and trained 11 % faster with 11 % less
+# memory.
 #
 # What can it not do? The factor falls from distance 0 on, in every head. It has no peak anywhere else. "The token three
 # back" cannot be said with it, except by way of content:
@@ -1402,7 +1403,8 @@ for name in speeds:
 #   Chen and others needed at most 1,000 steps to take LLaMA models to 32,768 tokens.)
 # - **A raised theta** leaves the ruler alone and helps at once, up to twice the length. Further out its middle pairs
 #   are too fast: pair 1 is slowed by 1.6, and needed 4.
-# - **Nothing but training** at the full length is, with our few pairs and easy tasks, hard to beat on *three back*.
+# - **Training alone**, at the full length and with the speeds as they were, is hard to beat on *three back*. On text it
+#   ends behind both others.
 #
 # So a good stretch treats each pair by its wavelength: the fast ones not at all, the slow ones in full, and a blend
 # between them. That is what NTK-by-parts, YaRN and Llama 3.1 do, and lecture 16 builds all of them.
@@ -1494,8 +1496,8 @@ assert int((2 * math.pi / rates(128, 5e5) <= 8192).sum()) == 35
 # %% [markdown]
 # 46 of 64, about 54 thousand tokens, and 35 of 64. So in Llama 2 the last 18 pairs have seen only a part of their
 # circle, and in Llama 3, with twice the context, 29: its slowest pair would come round after two and a half million
-# tokens. A larger theta does not make a model understand longer texts. It makes sure that more of its pairs meet
-# nothing new in them, if only they are a little longer.
+# tokens. A larger theta does not make a model understand longer texts. It makes more of its pairs so slow
+# that a text a little longer shows them hardly anything new.
 #
 # ## 14. Exercises
 #
