@@ -341,7 +341,7 @@ assert math.isclose(first_loss, math.log(V) + spread**2 / 2, abs_tol=0.1)
 # %% [markdown]
 # The last line says how much above $\ln V$ it is. If logits are normal with standard deviation $\sigma$, the mean of
 # their exponentials is $e^{\sigma^2/2}$, so the loss is about $\ln V + \sigma^2/2$. Logits of 0.5 cost an eighth of
-# a nat. Logits of 5 would cost some nine nats, and the first hundreds of steps would do nothing but undo them.
+# a nat. Logits of 5 would cost more than ten nats, and the first hundreds of steps would do nothing but undo them.
 #
 # That brings us to the exhibit of this lecture. A colleague built the model that you just saw, and saves V x C
 # parameters by tying the head.
@@ -574,7 +574,7 @@ assert first.ffn.up.weight.grad.norm() == 0 < first.ffn.down.weight.grad.norm()
 assert first.attention.qkv.weight.grad.norm() == 0 < first.attention.out.weight.grad.norm()
 
 # %% [markdown]
-# From the second step on it does. So this start loses a step.
+# From the second step on it does. So this start loses a step, and nothing else.
 #
 # ## 5. The norm: before or after?
 #
@@ -638,10 +638,10 @@ assert last["post", 12] > 2 * last["pre", 12]  # the last layers: larger with po
 assert last["post", 12] / last["post", 6] > 0.8 > last["pre", 12] / last["pre", 6]  # ... and depth does not help
 
 # %% [markdown]
-# With post-norm, gradients are large in every layer, and more layers do not make them smaller. Xiong and
-# others blame these for the trouble that post-norm models have with large first steps. The known cure is a warm-up
-# (lecture 04). So train four layers, with a learning rate that is constant, either from the first step on or after a
-# warm-up of 40 steps.
+# As computed: with post-norm the last layers begin with gradients three times as large, and more layers do not make them
+# smaller. Xiong and others conclude that a large learning rate is then unstable at the start. The known cure is a
+# warm-up (lecture 04). So train four layers, with a learning rate that is constant, either from the first step on or
+# after a warm-up of 40 steps.
 
 # %%
 stuck = predict(
@@ -693,15 +693,14 @@ stuck.reveal("post-norm without warm-up")
 
 # %% [markdown]
 # Without warm-up, the post-norm model learns how frequent each token is, for which the output alone is enough, and then
-# nothing more for a hundred steps (one of the two seeds may be waking up at the end): its layers are of no use to it.
-# With a warm-up it learns, if later than the pre-norm model, which does without one. (With six layers and these
-# settings, post-norm failed with the warm-up as well, when we tried.) Since GPT-2 nearly every large model is
-# pre-norm. It has a price too: late layers add to a stream that has become large, so each of them changes little.
-# Some newer models therefore norm what a half *adds* as well.
+# nothing more for a hundred steps (one of the two seeds may be waking up at the end): its layers have stopped passing
+# anything on. With a warm-up it learns, if later than the pre-norm model,
+# which does without one. (With six layers and these settings, post-norm failed with the warm-up as well, when
+# we tried.) Since GPT-2 nearly every large model is pre-norm. It has a price too: late layers add to a stream that has
+# become large, so each of them changes little. Some newer models therefore norm what a half *adds* as well.
 #
 # The museum has a relative of this bug, `07_norm_on_the_stream`: a norm that was to stand on the branch and stands on
-# the stream, before each layer. There the layers add much, every norm shrinks what came before, and it is the first
-# layers whose gradient is lost. Open it with `museum.case("07_norm_on_the_stream")`.
+# the stream. Open it with `museum.case("07_norm_on_the_stream")`.
 #
 # ## 6. Dropout, and why it went away
 #
@@ -764,13 +763,14 @@ curve = {p: [median(two) for two in zip(*(often[p, seed][0] for seed in range(2)
 for p, values in curve.items():
     print(f"dropout {p}: held out {min(values):.1f} bits a byte at best, {values[-1]:.1f} at the end")
 assert curve[0.0][-1] > min(curve[0.0]) + 0.4  # it learns by heart
-assert curve[0.2][-1] < min(curve[0.2]) + 0.1 < min(curve[0.0]) + 0.1
+assert curve[0.2][-1] < min(curve[0.2]) + 0.05
+assert min(curve[0.2]) < min(curve[0.0]) + 0.05
 assert max(often[0.0, s][1] for s in range(2)) < min(often[0.2, s][1] for s in range(2)) - 0.5
 
 # %% [markdown]
 # Without dropout the model knows the text nearly by heart in the end (the lower star), and gets worse and worse on
-# everything else. After four rounds one should have stopped. With dropout it goes on getting better, and ends below the
-# other's best.
+# everything else. After four rounds one should have stopped. With dropout it goes on getting better, and ends about
+# where the other was at its best, without anybody having to stop it in time.
 #
 # So why do large language models not use it? Because they see nearly every text once. There is nothing to learn by
 # heart if nothing comes back, and then dropout only does what it always does besides: it makes each step noisier.
@@ -779,7 +779,7 @@ assert max(often[0.0, s][1] for s in range(2)) < min(often[0.2, s][1] for s in r
 # found that up to four rounds of the same text are nearly as good as new text. Where more are needed, dropout may well
 # come back. What it costs when nothing is repeated, the next section measures.
 #
-# ## 7. Six changes
+# ## 7. Five changes
 #
 # Now we change GPT-2 until it is LilLM, which is built like Llama. Leaving out the dropout was the first change. The
 # second is to leave out the biases of all linear maps; PaLM reports that this made large models more stable. For the
@@ -825,7 +825,7 @@ assert share > 0.05
 assert float(((late - early) / late).abs().max()) <= 2**-6
 
 # %% [markdown]
-# A checkpoint works with either, and its logits differ a little. `lilllm` takes a model's own order when it
+# A checkpoint works with either, and its logits differ in the third digit. `lilllm` takes a model's own order when it
 # loads one.
 #
 # ### RoPE
@@ -988,7 +988,7 @@ table(["model", "parameters", "FLOPs a token, forward", "MB moved", "cache, byte
 # what the MLP did, but for rounding. GQA saves a part of the projections and half of the cache.
 #
 # The traffic is a surprise: RMSNorm moves *more* here. The count is that of torch's operations as they run (192 tokens,
-# forward), and on a processor LayerNorm is one operation, RMSNorm six small ones, each of which reads and writes
+# forward), and on a processor LayerNorm is one operation, RMSNorm five small ones, each of which reads and writes
 # everything; RoPE and the gate add more of the kind. Fewer steps in a formula are less traffic only where one kernel
 # does them all. On GPUs that is how they are run (lecture 11).
 #
