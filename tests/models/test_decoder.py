@@ -263,6 +263,17 @@ def test_the_loss_is_that_of_the_logits_and_so_are_its_gradients(config: ModelCo
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
+def test_the_loss_of_a_row_of_documents_is_the_mean_of_theirs() -> None:
+    model = lively(ModelConfig(**LEAST))
+    tokens, targets = some_tokens(model.config, 1, 6), some_tokens(model.config, 1, 6, seed=8)
+    alone = [model.loss(tokens[:, part], targets[:, part]) for part in (slice(0, 3), slice(3, 6))]
+    row = model.loss(tokens, targets, documents=torch.tensor([[4, 4, 4, 2, 2, 2]]))
+    torch.testing.assert_close(row, torch.stack(alone).mean())
+    real = torch.tensor([[0, 0, 0, 1, 1, 1]])
+    padded = model.loss(tokens, targets.where(real.bool(), -100), attention_mask=real)
+    torch.testing.assert_close(padded, alone[1])
+
+
 def test_a_fresh_model_guesses() -> None:
     """Its loss is that of a uniform guess, ln V, to within what logits of deviation 0.02 sqrt(C) can move it."""
     config = preset("liltown")

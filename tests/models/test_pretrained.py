@@ -435,6 +435,12 @@ def test_activations_by_their_names(kind: str) -> None:
         assert config_read.read(values, "")[1].activation == ours
 
 
+@pytest.mark.parametrize(("since", "window"), [(0, 8), (2, None), (28, None)])
+def test_the_window_of_qwen_holds_from_a_layer_on(since: int, window: int | None) -> None:
+    values = {"model_type": "qwen2", **_CONFIG_JSON["llama"], "use_sliding_window": True, "sliding_window": 8}
+    assert config_read.read({**values, "max_window_layers": since}, "")[1].window == window
+
+
 def test_linear_scaling_is_read() -> None:
     values = {"model_type": "llama", **_CONFIG_JSON["llama"], "rope_scaling": {"type": "linear", "factor": 2}}
     assert config_read.read(values, "")[1].rope_scaling == LinearScaling(factor=2.0)
