@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from lilllm.layers.attention import attention_reference
 from lilllm.models import Decoder, ModelConfig
 from lilllm.tracing.arrays import summarise
 from lilllm.tracing.prose import sanitise_html
+from lilllm.tracing.script import record_script
 
 
 @pytest.fixture
@@ -168,3 +170,27 @@ def test_what_is_not_finite_or_not_a_number_is_shown_too() -> None:
     page = model_picture(Odd(), torch.tensor([0.0, 1.0, 2.0]))._repr_html_()
     assert "bool" in page
     assert page.count("<img") > 0
+
+
+RECORDED = """\
+import torch
+from torch import nn
+
+from lilllm.course.model_picture import model_picture
+
+
+class Twice(nn.Module):
+    def forward(self, x):
+        y = x * 2
+        z = y + 1
+        return z * y
+
+
+picture = model_picture(Twice(), torch.ones(2, 3))
+assert picture.model.tensors() == 3, picture
+"""
+
+
+def test_a_recorder_that_looks_on_is_not_in_the_picture(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(RECORDED)
+    assert record_script(tmp_path / "program.py", tmp_path / "program.trace.jsonl.gz") == 0
