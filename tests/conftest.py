@@ -32,6 +32,7 @@ _SHAPED = [
 if _SHAPED:
     install_import_hook(_SHAPED, "tests.switched_beartype.checked")
 
+
 @pytest.fixture(autouse=True)
 def _torch_stays_as_it_is() -> Iterator[None]:
     """What a test leaves behind in torch, tests after it would fail by."""
