@@ -1057,7 +1057,7 @@ best_change.reveal("RoPE")
 # - **Leaving out dropout and biases, and RMSNorm**: each of the three lies within the noise of seeds, all three
 #   together do not. Four seeds are too few to tell small gains apart, one would tell nothing. RMSNorm was never meant
 #   to lower the loss; it is there for its price.
-# - **SwiGLU** gains some 0.03, again within the noise. The gains in Shazeer's table are as small (with models
+# - **SwiGLU** gains some 0.02, again within the noise. The gains in Shazeer's table are as small (with models
 #   thousands of times as large, where seeds make less noise).
 # - **GQA** costs nothing that we could measure, and halves the cache. That is its whole point.
 # - **QK-norm** made it a little worse, with all seeds. Section 8 shows what it is for.
