@@ -1,0 +1,1 @@
+"""Text from a trained model: samplers, generation, and a model that speaks."""
