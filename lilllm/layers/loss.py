@@ -24,24 +24,38 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 LOGITS = 2**21  # numbers of one chunk: 8 MB, about what a cache holds
+IGNORED = -100  # the target that does not count
 FEWEST = 256  # rows of a chunk, whatever the vocabulary: W is read once a chunk, and should be worth it
 
 
 def cross_entropy(
-    logits: Float[Tensor, "N V"], targets: Int[Tensor, " N"], *, ignore_index: int = -100
+    logits: Float[Tensor, "N V"],
+    targets: Int[Tensor, " N"],
+    *,
+    ignore_index: int = IGNORED,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Mean of -log softmax(z)[target] over the tokens whose target is not ``ignore_index``; NaN if there is none.
+
+    ``label_smoothing`` e is the share of the target that goes to all V tokens alike: (1 - e) times the loss above, and
+    e times the mean of -log softmax(z) over the vocabulary (Szegedy et al. 2016, arXiv:1512.00567, section 7).
 
     >>> cross_entropy(torch.zeros(2, 4), torch.tensor([3, -100]))  # ln 4
     tensor(1.3863)
     """
     kept = targets != ignore_index
     logits, targets = _wide(logits[kept]), targets[kept].long()
-    return (logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]).mean()
+    right = logits.gather(-1, targets[:, None])[:, 0]
+    return (logits.logsumexp(-1) - (1 - label_smoothing) * right - label_smoothing * logits.mean(-1)).mean()
 
 
 def linear_cross_entropy(
-    x: Float[Tensor, "N C"], weight: Float[Tensor, "V C"], targets: Int[Tensor, " N"], *, ignore_index: int = -100
+    x: Float[Tensor, "N C"],
+    weight: Float[Tensor, "V C"],
+    targets: Int[Tensor, " N"],
+    *,
+    ignore_index: int = IGNORED,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """``cross_entropy(x @ weight.T, targets)``, a chunk of tokens at a time.
 
@@ -57,16 +71,16 @@ def linear_cross_entropy(
     kind = x.device.type
     if torch._C._are_functorch_transforms_active():  # they go into plain operations only
         logits = _wide(F.linear(x, weight))
-        return F.cross_entropy(logits, targets.long(), ignore_index=ignore_index)
+        return F.cross_entropy(logits, targets.long(), ignore_index=ignore_index, label_smoothing=label_smoothing)
     if not torch.is_grad_enabled():  # or they would be worked out for nothing
         x, weight = x.detach(), weight.detach()
     if not torch.amp.is_autocast_available(kind):  # on the meta device
-        return _LinearCrossEntropy.apply(x, weight, targets, ignore_index)
+        return _LinearCrossEntropy.apply(x, weight, targets, ignore_index, label_smoothing)
     if torch.is_autocast_enabled(kind):
         low = torch.get_autocast_dtype(kind)
         x, weight = x.to(low), weight.to(low)
     with torch.autocast(kind, enabled=False):
-        return _LinearCrossEntropy.apply(x, weight, targets, ignore_index)
+        return _LinearCrossEntropy.apply(x, weight, targets, ignore_index, label_smoothing)
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -76,11 +90,15 @@ def _wide(x: Tensor) -> Tensor:
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, ignore_index: int, label_smoothing: float
+    ) -> Tensor:
         of_x, of_weight = ctx.needs_input_grad[:2]
         kept = targets != ignore_index
         wide = torch.promote_types(x.dtype, torch.float32)
         share = kept.to(wide) / kept.sum()  # of each token in the mean, (N,)
+        # A share of 1/N would make what float16 cannot hold, long before a loss's scale could lift it in backward.
+        lift = kept.sum().to(wide) if x.dtype == torch.float16 else None
         safe = targets.where(kept, 0).long()
         dx = torch.empty_like(x) if of_x else None
         dw = torch.zeros_like(weight, dtype=wide) if of_weight else None
@@ -90,20 +108,30 @@ class _LinearCrossEntropy(torch.autograd.Function):
             chunk = slice(start, start + rows)
             index, part = safe[chunk, None], share[chunk, None]
             log_p = torch.log_softmax(x[chunk] @ weight.T, -1, dtype=wide)  # (n, V)
-            loss -= (log_p.gather(-1, index) * part).sum()
+            loss -= (log_p.gather(-1, index) * part).sum() * (1 - label_smoothing)
+            if label_smoothing:
+                loss -= (log_p.mean(-1, keepdim=True) * part).sum() * label_smoothing
             if of_x or of_weight:
-                dz = log_p.exp_().mul_(part).scatter_add_(-1, index, -part).to(x.dtype)
+                part = part if lift is None else part * lift
+                dz = log_p.exp_().mul_(part).scatter_add_(-1, index, -part * (1 - label_smoothing))
+                if label_smoothing:
+                    dz -= part * (label_smoothing / len(weight))
+                dz = dz.to(x.dtype)
                 if dx is not None:
                     torch.mm(dz, weight, out=dx[chunk])
                 if dw is not None and dz.dtype == dw.dtype:
                     torch.addmm(dw, dz.T, x[chunk], out=dw)  # in place; FLOP counters pass over addmm_
                 elif dw is not None:
                     dw += dz.T @ x[chunk]
-        ctx.save_for_backward(dx, dw if dw is None else dw.to(weight.dtype))
+        ctx.save_for_backward(dx, dw if dw is None or lift is not None else dw.to(weight.dtype), lift)
+        ctx.dtype = weight.dtype
         return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        dx, dw = ctx.saved_tensors
-        return None if dx is None else dx * grad, None if dw is None else dw * grad, None, None
+        dx, dw, lift = ctx.saved_tensors
+        if lift is not None:
+            grad = grad / lift
+            return None if dx is None else dx * grad, None if dw is None else (dw * grad).to(ctx.dtype), *[None] * 3
+        return None if dx is None else dx * grad, None if dw is None else dw * grad, None, None, None

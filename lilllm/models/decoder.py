@@ -197,6 +197,7 @@ class Decoder(nn.Module):
         targets: Int[Tensor, "B T"],
         *,
         ignore_index: int = -100,
+        label_smoothing: float = 0.0,
         attention_mask: Shaped[Tensor, "B T"] | None = None,
         documents: Int[Tensor, "B T"] | None = None,
         memory: Float[Tensor, "B M C"] | None = None,
@@ -215,7 +216,13 @@ class Decoder(nn.Module):
         x = self.states(
             tokens, attention_mask=attention_mask, documents=documents, memory=memory, memory_mask=memory_mask
         )
-        return linear_cross_entropy(x.flatten(0, 1), self.output, targets.flatten(), ignore_index=ignore_index)
+        return linear_cross_entropy(
+            x.flatten(0, 1),
+            self.output,
+            targets.flatten(),
+            ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
+        )
 
     def new_cache(self, batch: int, max_len: int | None = None) -> KVCache:
         """Room for the keys and values of ``max_len`` tokens (left out: context_len), on the model's device.

@@ -1,0 +1,210 @@
+"""Checkpoints of a run: folders that are whole or not there.
+
+    runs/NAME/checkpoints/step-000500/    config.json, model.safetensors, tokenizer.json    the model, for anyone
+                                          trainer.safetensors, trainer.json                 all else, to go on
+    runs/NAME/checkpoints/best.json       which of them had the lowest loss
+
+A checkpoint is written under a hidden name, brought to the disk and then renamed; one that goes is renamed before it is
+deleted. So kill -9, a full disk or a power cut leave every checkpoint that has a name whole. trainer.json comes with
+the SHA-256 of each file beside it: a file that was damaged later, or swapped, is found out before it is used. Nothing
+that is read can run code: safetensors and JSON only.
+
+Read in order: checkpoints, latest, best, write (the renaming), remove_old, read_state (what is checked), sweep.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+FOLDER, BEST, STATE = "checkpoints", "best.json", "trainer.json"
+FORMAT = 1
+_NAME = re.compile(r"step-(\d{6,})")
+_REST = re.compile(r"\.+(step-\d{6,}|best\.json).*")
+_LARGEST = 64 * 2**20  # bytes of a JSON file of ours
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged, or of something else."""
+
+
+def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
+    """The checkpoints of a run folder, the oldest first."""
+    found = []
+    try:
+        for path in (Path(folder) / FOLDER).iterdir():
+            if (match := _NAME.fullmatch(path.name)) and path.is_dir():
+                found.append((int(match[1]), path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for _, path in sorted(found)]
+
+
+def latest(folder: str | os.PathLike[str]) -> Path | None:
+    """The newest checkpoint of a run folder."""
+    return next(reversed(checkpoints(folder)), None)
+
+
+def best(folder: str | os.PathLike[str]) -> Path | None:
+    """The checkpoint with the lowest loss in evaluation; of a run that never evaluated, the newest."""
+    named = read_json(path).get("checkpoint") if (path := Path(folder) / FOLDER / BEST).exists() else None
+    return next((one for one in checkpoints(folder) if one.name == named), None) or latest(folder)
+
+
+def name_of(step: int) -> str:
+    return f"step-{step:06}"
+
+
+def step_of(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise CheckpointError(f"{path} is no checkpoint of a run; their names are like {name_of(500)}")
+    return int(match[1])
+
+
+def write(folder: Path, step: int, fill: Callable[[Path], dict[str, Any]]) -> Path:
+    """Make the checkpoint of ``step``: ``fill`` writes files into a folder and gives what trainer.json is to hold.
+
+    Raises:
+        OSError: the disk is full or cannot be written to; what is there stays as it is, and nothing half stays.
+    """
+    home = folder / FOLDER
+    target = home / name_of(step)
+    beside = home / f".{name_of(step)}-{secrets.token_hex(4)}"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        beside.mkdir()
+        state = fill(beside)
+        files = {path.name: digest(path) for path in sorted(beside.iterdir())}
+        write_json(beside / STATE, {"format": FORMAT, "step": step, "files": files, **state})
+        for path in beside.iterdir():
+            to_disk(path)
+        to_disk(beside)
+        if target.exists():  # of an earlier run of the same step, which was resumed from before it
+            _remove(target)
+        beside.rename(target)
+        to_disk(home)
+    except BaseException as error:  # Ctrl-C too
+        shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _told(error, folder, step) from error
+        raise
+    return target
+
+
+def mark_best(folder: Path, path: Path, loss: float) -> None:
+    write_json(folder / FOLDER / BEST, {"checkpoint": path.name, "step": step_of(path), "loss": loss})
+
+
+def remove_old(folder: Path, keep: int) -> None:
+    """All but the ``keep`` newest and the best."""
+    chosen = best(folder)
+    for path in checkpoints(folder)[:-keep]:
+        if path != chosen:
+            _remove(path)
+
+
+def read_state(path: Path, *, verify: bool = True) -> dict[str, Any]:
+    """What trainer.json of a checkpoint holds, once every file beside it is what it was when it was written.
+
+    Raises:
+        CheckpointError: something is missing, damaged or of a format that is not known.
+    """
+    state = read_json(path / STATE)
+    if state.get("format") != FORMAT or not isinstance(state.get("files"), dict):
+        raise CheckpointError(f"{path / STATE} is of format {state.get('format')!r}; this reads {FORMAT}")
+    for name, expected in state["files"].items():
+        file = path / Path(str(name)).name
+        if not file.is_file():
+            raise CheckpointError(f"{path} lacks {file.name}; {_before(path)}")
+        if verify and digest(file) != expected:
+            raise CheckpointError(f"{file} is damaged: its SHA-256 is not the one it was written with; {_before(path)}")
+    return state
+
+
+def sweep(folder: Path) -> None:
+    """Delete what a killed process left half written or half deleted."""
+    home = folder / FOLDER
+    for path in home.iterdir() if home.is_dir() else ():
+        if _REST.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Beside ``path`` first, and then renamed."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(values, indent=1, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object from a JSON file of ours.
+
+    Raises:
+        CheckpointError: it is missing, no JSON, or far too large.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        values = json.loads(data) if len(data) <= _LARGEST else None
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is not there; {_before(path.parent)}") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); {_before(path.parent)}") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} is damaged: it holds no JSON object; {_before(path.parent)}")
+    return values
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def to_disk(path: Path) -> None:
+    """So that a rename after it never shows an empty file, whenever power fails."""
+    if path.is_dir() and os.name == "nt":  # folders cannot be opened there
+        return
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    path.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _before(path: Path) -> str:
+    if _NAME.fullmatch(path.name):
+        return f"delete the folder {path} to go on from the checkpoint before it"
+    return "restore it, or begin another run"
+
+
+def _told(error: OSError, folder: Path, step: int) -> OSError:
+    last = latest(folder)
+    rest = "there is none yet" if last is None else f"{last} is whole"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space" in str(error)
+    what = "the disk is full" if full else str(error.strerror or error)
+    return OSError(
+        error.errno,
+        f"the checkpoint of step {step} could not be written to {folder}: {what}. Of the checkpoints before it, {rest}. "
+        "Make room, then go on with --resume",
+    )
