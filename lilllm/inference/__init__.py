@@ -1,1 +1,95 @@
-"""Text from a trained model: samplers, generation, and a model that speaks."""
+"""Text from a trained model: samplers, generation, and a model that speaks.
+
+Read in order:  samplers (from scores to a token), factual and dola (two more), session (the model at work on a batch,
+                with its cache), generation (prompts to answers), beam (the best answer as a whole), stop (tokens to
+                text as they come), speaker (all of it, for text), loading (from a folder or the hub)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lilllm.inference.beam import Beam, beam_search
+    from lilllm.inference.dola import DoLa
+    from lilllm.inference.factual import Factual, sentence_ends
+    from lilllm.inference.generation import Generation, Step, generate, steps
+    from lilllm.inference.loading import load
+    from lilllm.inference.samplers import (
+        GREEDY,
+        Sampler,
+        draw,
+        min_p,
+        repetition_penalty,
+        temperature,
+        top_k,
+        top_p,
+    )
+    from lilllm.inference.session import Session
+    from lilllm.inference.speaker import Candidate, Speaker, Talk
+    from lilllm.inference.stop import TextStream, visible
+
+_HOMES = {
+    "GREEDY": "samplers",
+    "Beam": "beam",
+    "Candidate": "speaker",
+    "DoLa": "dola",
+    "Factual": "factual",
+    "Generation": "generation",
+    "Sampler": "samplers",
+    "Session": "session",
+    "Speaker": "speaker",
+    "Step": "generation",
+    "Talk": "speaker",
+    "TextStream": "stop",
+    "beam_search": "beam",
+    "draw": "samplers",
+    "generate": "generation",
+    "load": "loading",
+    "min_p": "samplers",
+    "repetition_penalty": "samplers",
+    "sentence_ends": "factual",
+    "steps": "generation",
+    "temperature": "samplers",
+    "top_k": "samplers",
+    "top_p": "samplers",
+    "visible": "stop",
+}
+
+__all__ = [
+    "GREEDY",
+    "Beam",
+    "Candidate",
+    "DoLa",
+    "Factual",
+    "Generation",
+    "Sampler",
+    "Session",
+    "Speaker",
+    "Step",
+    "Talk",
+    "TextStream",
+    "beam_search",
+    "draw",
+    "generate",
+    "load",
+    "min_p",
+    "repetition_penalty",
+    "sentence_ends",
+    "steps",
+    "temperature",
+    "top_k",
+    "top_p",
+    "visible",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:  # they import torch
+        return getattr(import_module(f"lilllm.inference.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -8,8 +8,8 @@ Files that run code when they are opened (pickles, Python) are never asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,254}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def fetch(name: str, *, revision: str | None = None, progress: bool = True) -> Path:
+def fetch(name: str, *, revision: str | None = None, progress: bool = True, also: Sequence[str] = ()) -> Path:
     """The folder, in the hub's cache, of the model ``name`` at ``revision`` (a branch, a tag or a commit; None: main).
 
     The first file tells the commit, and the others are taken from that commit: a push in between mixes nothing.
 
+    Args:
+        also: more files to fetch where the model has them, such as "tokenizer.json".
     Raises:
         ModuleNotFoundError: huggingface_hub is not installed.
         ValueError: no such name, revision or safetensors there, or they need an account that may read them.
@@ -53,6 +55,9 @@ def fetch(name: str, *, revision: str | None = None, progress: bool = True) -> P
         except errors.EntryNotFoundError:
             for shard in _shards(lambda: get(INDEX, commit)):
                 get(shard, commit)
+        for file in also:
+            with suppress(errors.EntryNotFoundError):
+                get(file, commit)
     return config.parent
 
 

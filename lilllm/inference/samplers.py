@@ -1,0 +1,256 @@
+"""Samplers: from the scores of what may come next to one token.
+
+    temperature          logits / t: below 1 sharper, above 1 flatter, at 0 the likeliest only
+    top_k                the k likeliest stay
+    top_p                the fewest tokens that together reach the probability p stay
+    min_p                what is at least p times as likely as the likeliest stays
+    repetition_penalty   what was said already becomes less likely
+    draw                 one token by its probability
+
+Each but the last takes logits and gives logits, -inf where a token is out, so they compose in any order; `Sampler`
+composes them in that of transformers: DoLa, repetition penalty, temperature, top-k, top-p (or factual-nucleus), min-p.
+
+Read in order:  the functions, Sampler, GREEDY; factual-nucleus is in factual.py, DoLa in dola.py, beams in beam.py
+Shapes:         logits (..., V) of any float dtype; ids (...)
+Sources:        Fan et al. 2018, arXiv:1805.04833 (top-k); Holtzman et al. 2019, arXiv:1904.09751 (top-p);
+                Nguyen et al. 2024, arXiv:2407.01082 (min-p); Keskar et al. 2019, arXiv:1909.05858 (repetition penalty)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+from lilllm.inference.dola import DoLa
+from lilllm.inference.factual import Factual
+
+COLDEST = 1e-6  # a temperature below it is 0: logits divided by it could leave float32
+_BELOW_1 = 1 - 2.0**-40
+
+
+def temperature(logits: Float[Tensor, "*any V"], t: float) -> Float[Tensor, "*any V"]:
+    """Logits divided by ``t``; at 0 (and below 1e-6) only the likeliest token stays, the first of equals.
+
+    Raises: ValueError: ``t`` is negative or not finite.
+    Holds: the order of tokens stays; 1 changes nothing; 0 is greedy.
+
+    >>> temperature(torch.tensor([2.0, 1.0]), 0.5), temperature(torch.tensor([2.0, 1.0]), 0)
+    (tensor([4., 2.]), tensor([2., -inf]))
+    """
+    _check_temperature(t)
+    if t >= COLDEST:
+        return logits / t
+    best = logits.argmax(-1, keepdim=True)
+    return torch.full_like(logits, -math.inf).scatter(-1, best, logits.gather(-1, best))
+
+
+def top_k(logits: Float[Tensor, "*any V"], k: int) -> Float[Tensor, "*any V"]:
+    """The k greatest stay, and all that equal the k-th; with k at V or above, all.
+
+    Raises: ValueError: ``k`` is no whole number of at least 1.
+
+    >>> top_k(torch.tensor([3.0, 1.0, 2.0, 2.0]), 2)
+    tensor([3., -inf, 2., 2.])
+    """
+    _check_k(k)
+    if k >= logits.shape[-1]:
+        return logits
+    kth = logits.topk(k, -1).values[..., -1:]
+    return logits.masked_fill(logits < kth, -math.inf)
+
+
+def top_p(logits: Float[Tensor, "*any V"], p: float | Float[Tensor, "*any 1"]) -> Float[Tensor, "*any V"]:
+    """The fewest of the likeliest tokens whose probabilities reach ``p`` stay, one at least; of equals the first.
+
+    Args:
+        p: above 0, at most 1; or a tensor (..., 1), each row its own, which is not checked.
+    Raises: ValueError: ``p`` is out of range.
+
+    >>> top_p(torch.tensor([0.1, 0.6, 0.3]).log(), 0.8).exp()
+    tensor([0.0000, 0.6000, 0.3000])
+    """
+    if not isinstance(p, Tensor):
+        _check_share("top_p", p, above=True)
+        if p == 1:
+            return logits
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.softmax(-1, dtype=torch.float32).cumsum(-1)
+    out = torch.zeros_like(order, dtype=torch.bool)
+    out[..., 1:] = mass[..., :-1] >= p  # those before it are enough without it
+    return logits.masked_fill(torch.zeros_like(out).scatter(-1, order, out), -math.inf)
+
+
+def min_p(logits: Float[Tensor, "*any V"], p: float) -> Float[Tensor, "*any V"]:
+    """What has at least ``p`` times the probability of the likeliest stays.
+
+    Raises: ValueError: ``p`` is not from 0 to 1.
+
+    >>> min_p(torch.tensor([0.1, 0.6, 0.3]).log(), 0.4).exp()
+    tensor([0.0000, 0.6000, 0.3000])
+    """
+    _check_share("min_p", p)
+    probabilities = logits.softmax(-1, dtype=torch.float32)
+    return logits.masked_fill(probabilities < p * probabilities.amax(-1, keepdim=True), -math.inf)
+
+
+def repetition_penalty(
+    logits: Float[Tensor, "*any V"], tokens: Int[Tensor, "*any S"], penalty: float
+) -> Float[Tensor, "*any V"]:
+    """Each of ``tokens``, once, however often it is there: a positive logit is divided, a negative one multiplied.
+
+    Not invariant: a number added to all logits changes the result. That is CTRL's formula, as everybody has it.
+
+    Raises: ValueError: ``penalty`` is not above 0, or a token is not in the vocabulary.
+    Holds: 1 changes nothing.
+
+    >>> repetition_penalty(torch.tensor([2.0, -2.0, 1.0]), torch.tensor([0, 1, 0]), 2.0)
+    tensor([ 1., -4.,  1.])
+    """
+    _check_penalty(penalty)
+    V = logits.shape[-1]
+    if tokens.numel() and tokens.device.type == "cpu":
+        low, high = map(int, tokens.aminmax())
+        if low < 0 or high >= V:
+            raise ValueError(f"token {low if low < 0 else high} is not in the vocabulary of {V}; give 0 to {V - 1}")
+    said = logits.gather(-1, tokens)
+    return logits.scatter(-1, tokens, torch.where(said < 0, said * penalty, said / penalty))
+
+
+def draw(
+    logits: Float[Tensor, "*any V"], generator: Generator | Sequence[Generator] | None = None
+) -> Int[Tensor, "*any"]:
+    """One token of each row, with the probabilities softmax(logits).
+
+    A row takes one uniform number u: its token is the first where the running sum of probabilities, in float64, is
+    above u. So a row's token depends on no other row when each has a generator of its own.
+
+    Args:
+        generator: one for all rows, or a sequence, one for each of (B, V); None: torch's own.
+    Raises: ValueError: a row holds NaN or infinity, or nothing but -inf.
+
+    >>> draw(torch.tensor([[0.0, -math.inf], [-math.inf, 5.0]])).tolist()
+    [0, 1]
+    """
+    mass = logits.softmax(-1, dtype=torch.float64).cumsum(-1)
+    total = mass[..., -1:]
+    if not torch.isfinite(total).all():
+        raise ValueError(odd(logits))
+    u = _uniform(total, generator).clamp_(max=_BELOW_1) * total
+    return torch.searchsorted(mass, u, right=True).squeeze(-1)
+
+
+def odd(logits: Tensor) -> str:
+    """What is wrong with logits that are no scores of a choice."""
+    if logits.isnan().any():
+        return "the logits hold NaN; the model's weights, or what it was trained with, are broken"
+    if (logits == math.inf).any():
+        return "the logits hold infinity; the model's weights, or their precision, are broken"
+    return "every logit of a row is -inf, so there is no token to draw; leave one at least"
+
+
+def _uniform(total: Tensor, generator: Generator | Sequence[Generator] | None) -> Tensor:
+    if isinstance(generator, Sequence):
+        if total.dim() != 2 or len(generator) != len(total):
+            raise ValueError(
+                f"{len(generator)} generators for logits with leading axes {tuple(total.shape[:-1])}; "
+                "give one for all, or one for each row of (B, V)"
+            )
+        return torch.cat([_uniform(row, each)[None] for row, each in zip(total, generator, strict=True)])
+    device = total.device if generator is None else generator.device
+    return torch.rand(total.shape, generator=generator, device=device, dtype=total.dtype).to(total.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """Samplers one after the other: logits (B, V) in, logits of what may be drawn out.
+
+    Attributes:
+        temperature: 0 is greedy; 1 the model's own probabilities.
+        top_k, top_p, min_p, repetition_penalty: see the functions; None leaves one out.
+        factual: factual-nucleus, a top-p that shrinks along a sentence; not with ``top_p``.
+        dola: contrast the last layer with an earlier one first; see `lilllm.inference.dola`.
+    Raises: ValueError: a value out of range.
+
+    >>> Sampler(top_k=1)(torch.tensor([[1.0, 3.0]]))
+    tensor([[-inf, 3.]])
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    factual: Factual | None = None
+    dola: DoLa | None = None
+
+    def __post_init__(self) -> None:
+        _check_temperature(self.temperature)
+        if self.top_k is not None:
+            _check_k(self.top_k)
+        if self.top_p is not None:
+            _check_share("top_p", self.top_p, above=True)
+        if self.min_p is not None:
+            _check_share("min_p", self.min_p)
+        if self.repetition_penalty is not None:
+            _check_penalty(self.repetition_penalty)
+        if self.factual is not None and self.top_p is not None:
+            raise ValueError("factual is a top_p that changes; give one of the two")
+
+    @property
+    def greedy(self) -> bool:
+        """Whether it always takes the likeliest token."""
+        return self.temperature < COLDEST
+
+    def __call__(
+        self, logits: Float[Tensor, "B V"], tokens: Int[Tensor, "B S"] | None = None, *, generated: int = 0
+    ) -> Float[Tensor, "B V"]:
+        """
+        Args:
+            tokens: those before, prompt and all, for the repetition penalty and factual-nucleus.
+            generated: how many of them, the last, are no prompt.
+        """
+        if self.repetition_penalty is not None:
+            if tokens is None:
+                raise ValueError("a repetition penalty looks at the tokens so far; give them")
+            logits = repetition_penalty(logits, tokens, self.repetition_penalty)
+        if self.greedy:
+            return temperature(logits, 0)  # whatever else is asked for keeps the likeliest
+        if self.temperature != 1:
+            logits = temperature(logits, self.temperature)
+        if self.top_k is not None:
+            logits = top_k(logits, self.top_k)
+        if self.factual is not None:
+            if tokens is None:
+                raise ValueError("factual-nucleus looks at the tokens of the sentence so far; give them")
+            logits = top_p(logits, self.factual.nucleus(tokens[:, tokens.shape[1] - generated :]))
+        elif self.top_p is not None:
+            logits = top_p(logits, self.top_p)
+        return logits if self.min_p is None else min_p(logits, self.min_p)
+
+
+def _check_temperature(t: float) -> None:
+    if not (math.isfinite(t) and t >= 0):
+        raise ValueError(f"temperature is {t}; give a number of at least 0 (0: always the likeliest token)")
+
+
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ValueError(f"top_k is {k}; give a whole number of at least 1, or leave it out")
+
+
+def _check_share(name: str, p: float, *, above: bool = False) -> None:
+    if not 0 <= p <= 1 or (above and p == 0):
+        raise ValueError(f"{name} is {p}; give a number {'above 0 and at most' if above else 'from 0 to'} 1")
+
+
+def _check_penalty(penalty: float) -> None:
+    if not (math.isfinite(penalty) and penalty > 0):
+        raise ValueError(f"repetition_penalty is {penalty}; give a number above 0: 1 changes nothing, 1.2 is usual")
+
+
+GREEDY = Sampler(temperature=0.0)

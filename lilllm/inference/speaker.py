@@ -1,0 +1,266 @@
+"""A model that speaks text: a decoder with its tokenizer.
+
+    speaker = load()                                 or Speaker(model, tokenizer, "my model")
+    speaker.write("Once", max_new=50, temperature=0.8, seed=1)
+    for piece in speaker.stream("Once", stop=["\\n"]): print(piece, end="")
+    speaker.candidates("Once upon a", 5)
+    speaker.logprobs("Once upon", " a time")
+
+Read in order:  Speaker.stream and write, candidates, logprobs; Talk (an answer on its way)
+Conventions:    a prompt is text, special tokens in it too; an empty one stands for the beginning of a document. Answers
+                end at the model's own end of text, which is not shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from lilllm.inference.dola import DoLa
+from lilllm.inference.factual import Factual, sentence_ends
+from lilllm.inference.generation import Step, generate, steps
+from lilllm.inference.samplers import Sampler
+from lilllm.inference.stop import TextStream, check_stops
+from lilllm.models import Decoder
+from lilllm.tokenizers import Tokenizer
+
+END_NAMES = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<eos>")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token that may come next, its text (bytes that are no character by themselves as U+FFFD), its probability."""
+
+    id: int
+    text: str
+    probability: float
+
+
+class Talk(Iterator[str]):
+    """An answer on its way: text in pieces.
+
+    Attributes:
+        steps: what was drawn so far, candidates and all.
+        ended: None while it goes on; "stop" at a stop string or the end of text; else "length".
+        full: whether the length was the model's context.
+        seed: what it was drawn with.
+    """
+
+    def __init__(self, made: Iterator[Step], text: TextStream, ends: Collection[int], room: int, seed: int) -> None:
+        self.steps: list[Step] = []
+        self.ended: Literal["stop", "length"] | None = None
+        self.full = False
+        self.seed = seed
+        self._made, self._text, self._ends, self._room = made, text, ends, room
+
+    def __next__(self) -> str:
+        while self.ended is None:
+            step = next(self._made, None)
+            if step is not None:
+                self.steps.append(step)
+            if step is None or step.token in self._ends:
+                self.ended = "length" if step is None else "stop"
+                self.full = step is None and len(self.steps) >= self._room
+                piece = self._text.finish()
+            else:
+                piece = self._text.push(step.token)
+                self.ended = "stop" if self._text.stopped else None
+            if piece:
+                return piece
+        raise StopIteration
+
+    @property
+    def tokens(self) -> list[int]:
+        return [step.token for step in self.steps]
+
+    @property
+    def logprobs(self) -> list[float]:
+        return [step.logprob for step in self.steps]
+
+
+class Speaker:
+    """A decoder and the tokenizer that it was trained with.
+
+    Args:
+        name: what to call it.
+        ends: ids that end a text; None: the tokenizer's special tokens of the usual names, such as ``<|endoftext|>``.
+        start: the id that stands before a text, for an empty prompt; None: the first of ``ends``.
+    Raises: ValueError: the tokenizer has more tokens than the model, so it is another's.
+    """
+
+    def __init__(
+        self,
+        model: Decoder,
+        tokenizer: Tokenizer,
+        name: str = "model",
+        *,
+        ends: Collection[int] | None = None,
+        start: int | None = None,
+    ) -> None:
+        V = model.config.vocab_size
+        if tokenizer.vocab_size > V:
+            raise ValueError(
+                f"the tokenizer has {tokenizer.vocab_size} tokens and the model {V}; give the tokenizer that the model "
+                "was trained with"
+            )
+        if ends is None:
+            special = tokenizer.special_tokens
+            ends = [special[name] for name in END_NAMES if name in special]
+        for token in [*ends, *([] if start is None else [start])]:
+            if not 0 <= token < V:
+                raise ValueError(f"end or start token {token} is not in the vocabulary of {V}")
+        self.model, self.tokenizer, self.name = model, tokenizer, name
+        self.ends = tuple(ends)
+        self.start = start if start is not None else next(iter(self.ends), None)
+
+    def __repr__(self) -> str:
+        return f"Speaker({self.name!r}, vocab_size={self.tokenizer.vocab_size}, context_len={self.context_len})"
+
+    @property
+    def context_len(self) -> int:
+        return self.model.config.context_len
+
+    def encode(self, prompt: str) -> list[int]:
+        """The prompt's tokens; of an empty one the token that stands before a text.
+
+        Raises: ValueError: it is empty, and this model has no such token.
+        """
+        tokens = self.tokenizer.encode(prompt)
+        if tokens:
+            return tokens
+        if self.start is None:
+            raise ValueError(f"the prompt is empty, and {self.name} has no token that begins a text; write something")
+        return [self.start]
+
+    def sampler(self, *, factual: bool | Factual = False, dola: bool | DoLa = False, **options: Any) -> Sampler:
+        """A `Sampler` of plain options; ``factual=True`` knows which of the tokenizer's tokens end a sentence."""
+        if factual is True:
+            factual = Factual(sentence_ends(self.tokenizer))
+        if dola is True:
+            dola = DoLa()
+        try:
+            return Sampler(factual=factual or None, dola=dola or None, **options)
+        except TypeError:
+            known = ", ".join(Sampler.__dataclass_fields__)
+            raise ValueError(f"options of a sampler are {known}; given {', '.join(options)}") from None
+
+    def stream(
+        self,
+        prompt: str,
+        *,
+        max_new: int = 200,
+        stop: Sequence[str] = (),
+        seed: int | None = None,
+        **sampler: Any,
+    ) -> Talk:
+        """The answer in pieces, as they come: never half a character, never a part of a stop string.
+
+        Args:
+            max_new: most tokens.
+            stop: strings that end the answer and are not part of it.
+            seed: of what is drawn; None: another each time.
+            sampler: as of `sampler`: temperature, top_k, top_p, min_p, repetition_penalty, factual, dola.
+        """
+        tokens = self.encode(prompt)
+        generator = _generator(seed)
+        made = steps(
+            self.model,
+            tokens,
+            max_new=max_new,
+            sampler=self.sampler(**sampler),
+            stop_ids=self.ends,
+            generator=generator,
+            limit=self.tokenizer.vocab_size,
+        )
+        room = self.context_len - len(tokens) + 1
+        return Talk(made, TextStream(self.tokenizer, stop), self.ends, room, generator.initial_seed())
+
+    def write(
+        self,
+        prompt: str,
+        *,
+        max_new: int = 200,
+        stop: Sequence[str] = (),
+        seed: int | None = None,
+        **sampler: Any,
+    ) -> str:
+        """The answer in one piece; arguments as of `stream`.
+
+        Holds: equal to the pieces of `stream` with the same seed, put together.
+        """
+        return "".join(self.stream(prompt, max_new=max_new, stop=stop, seed=seed, **sampler))
+
+    def write_all(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new: int = 200,
+        stop: Sequence[str] = (),
+        seeds: Sequence[int] | None = None,
+        **sampler: Any,
+    ) -> list[str]:
+        """Answers to several prompts, in one batch: as `write` gives each with its seed, in less time."""
+        stops = check_stops(stop)
+        if seeds is not None and len(seeds) != len(prompts):
+            raise ValueError(f"{len(seeds)} seeds for {len(prompts)} prompts; give one for each")
+        made = generate(
+            self.model,
+            [self.encode(prompt) for prompt in prompts],
+            max_new=max_new,
+            sampler=self.sampler(**sampler),
+            stop_ids=self.ends,
+            generator=[_generator(None if seeds is None else seeds[i]) for i in range(len(prompts))],
+            limit=self.tokenizer.vocab_size,
+        )
+        answers = []
+        for each in made:
+            text = TextStream(self.tokenizer, stops)
+            pieces = [text.push(token) for token in each.tokens if token not in self.ends]
+            answers.append("".join(pieces) + text.finish())
+        return answers
+
+    def candidates(self, prompt: str, k: int = 10) -> list[Candidate]:
+        """The k likeliest next tokens under the model, likeliest first (of those that the tokenizer has)."""
+        if k < 1:
+            raise ValueError(f"k is {k}; give how many candidates to tell, at least 1")
+        limit = self.tokenizer.vocab_size
+        (step,) = steps(self.model, self.encode(prompt), max_new=1, limit=limit, top=min(k, limit))
+        return [Candidate(token, self.text_of(token), chance) for token, chance in step.allowed]
+
+    def logprobs(self, prompt: str, answer: str) -> list[float]:
+        """The model's log-probability, in nats, of each token of ``answer`` after ``prompt``.
+
+        The two are encoded apart, so their border is one of tokens: a blank belongs to the answer, " a time".
+        """
+        before, after = self.encode(prompt), self.tokenizer.encode(answer)
+        if not after:
+            return []
+        (scored,) = generate(self.model, [before + after], max_new=0, prompt_logprobs=True)
+        assert scored.prompt_logprobs is not None
+        return scored.prompt_logprobs[len(before) - 1 :]
+
+    def text_of(self, token: int) -> str:
+        """What one token stands for; bytes that are no character by themselves are U+FFFD."""
+        return self.tokenizer.token_bytes(token).decode("utf-8", "replace")
+
+    def perplexity(self, prompt: str, answer: str) -> float:
+        """exp of the mean negative log-probability of the answer's tokens."""
+        scores = self.logprobs(prompt, answer)
+        if not scores:
+            raise ValueError("the answer is empty; there is nothing to be surprised by")
+        return math.exp(-sum(scores) / len(scores))
+
+
+def _generator(seed: int | None) -> torch.Generator:
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    elif not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed}; give a whole number from 0 to 2**63 - 1")
+    else:
+        generator.manual_seed(seed)
+    return generator
