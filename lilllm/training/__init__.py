@@ -1,1 +1,57 @@
-"""The loop that trains a model, its checkpoints and its measurements."""
+"""Training a model: one readable loop, its checkpoints and its measurements.
+
+Read in order: config (what a run is told), trainer (the loop), step (one update), optimizers, evaluation (loss and bits
+a byte); checkpoint and state (what is on the disk, and going on from it), metrics, report and outlets (what is told of
+a run), rng, signals, lock, mfu; averaging (of checkpoints), pricing (of a run that has not begun); alone (what one
+process answers where several would do otherwise).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lilllm.training.checkpoint import CheckpointError, best, checkpoints, latest
+    from lilllm.training.config import TrainConfig
+    from lilllm.training.evaluation import Evaluation, bits_per_byte, evaluate
+    from lilllm.training.step import NotFinite
+    from lilllm.training.trainer import Trainer, TrainResult
+
+_HOMES = {
+    "CheckpointError": "checkpoint",
+    "Evaluation": "evaluation",
+    "NotFinite": "step",
+    "TrainConfig": "config",
+    "TrainResult": "trainer",
+    "Trainer": "trainer",
+    "best": "checkpoint",
+    "bits_per_byte": "evaluation",
+    "checkpoints": "checkpoint",
+    "evaluate": "evaluation",
+    "latest": "checkpoint",
+}
+
+__all__ = [
+    "CheckpointError",
+    "Evaluation",
+    "NotFinite",
+    "TrainConfig",
+    "TrainResult",
+    "Trainer",
+    "best",
+    "bits_per_byte",
+    "checkpoints",
+    "evaluate",
+    "latest",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:  # most of them import torch
+        return getattr(import_module(f"lilllm.training.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -65,9 +65,7 @@ class Parallel(Protocol):
         """Write model, optimizers and this rank's own tensors (random states); plain numbers go back, for JSON."""
         ...
 
-    def load(
-        self, folder: Path, model: nn.Module, optimizers: list[optim.Named], numbers: Any
-    ) -> dict[str, Tensor]:
+    def load(self, folder: Path, model: nn.Module, optimizers: list[optim.Named], numbers: Any) -> dict[str, Tensor]:
         """Read them back in place; gives this rank's own tensors.
 
         Raises:
@@ -115,9 +113,7 @@ class Alone:
             raise OSError(f"{folder / STATE} could not be written ({error})") from None
         return numbers
 
-    def load(
-        self, folder: Path, model: nn.Module, optimizers: list[optim.Named], numbers: Any
-    ) -> dict[str, Tensor]:
+    def load(self, folder: Path, model: nn.Module, optimizers: list[optim.Named], numbers: Any) -> dict[str, Tensor]:
         try:
             stored = from_pretrained(folder, device="cpu", progress=False)
             tensors = load_file(folder / STATE)

@@ -21,15 +21,24 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 FOLDER, BEST, STATE = "checkpoints", "best.json", "trainer.json"
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{6,})")
 _REST = re.compile(r"\.+(step-\d{6,}|best\.json).*")
 _LARGEST = 64 * 2**20  # bytes of a JSON file of ours
+
+
+class Together(Protocol):
+    """Ranks that write one checkpoint; see `lilllm.training.alone`."""
+
+    writes: bool
+
+    def any(self, flag: bool) -> bool: ...
 
 
 class CheckpointError(ValueError):
@@ -70,34 +79,61 @@ def step_of(path: Path) -> int:
     return int(match[1])
 
 
-def write(folder: Path, step: int, fill: Callable[[Path], dict[str, Any]]) -> Path:
+def write(folder: Path, step: int, fill: Callable[[Path], dict[str, Any]], parallel: Together) -> Path:
     """Make the checkpoint of ``step``: ``fill`` writes files into a folder and gives what trainer.json is to hold.
+
+    All ranks call it, and each writes its own files; the one that writes makes the folder and gives it its name.
 
     Raises:
         OSError: the disk is full or cannot be written to; what is there stays as it is, and nothing half stays.
     """
     home = folder / FOLDER
-    target = home / name_of(step)
-    beside = home / f".{name_of(step)}-{secrets.token_hex(4)}"
+    target, beside = home / name_of(step), home / f".{name_of(step)}-partial"
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
-        state = fill(beside)
-        files = {path.name: digest(path) for path in sorted(beside.iterdir())}
-        write_json(beside / STATE, {"format": FORMAT, "step": step, "files": files, **state})
-        for path in beside.iterdir():
-            to_disk(path)
-        to_disk(beside)
-        if target.exists():  # of an earlier run of the same step, which was resumed from before it
-            _remove(target)
-        beside.rename(target)
-        to_disk(home)
+        with _agreed(parallel):
+            if parallel.writes:
+                shutil.rmtree(beside, ignore_errors=True)
+                beside.mkdir(parents=True)
+        with _agreed(parallel):
+            state = fill(beside)
+        with _agreed(parallel):
+            if parallel.writes:
+                _name(beside, target, {"format": FORMAT, "step": step, **state})
     except BaseException as error:  # Ctrl-C too
-        shutil.rmtree(beside, ignore_errors=True)
+        if parallel.writes:
+            shutil.rmtree(beside, ignore_errors=True)
         if isinstance(error, OSError):
             raise _told(error, folder, step) from error
         raise
     return target
+
+
+@contextmanager
+def _agreed(parallel: Together) -> Iterator[None]:
+    """All ranks go on, or none does: one that waits for another that failed would wait for ever."""
+    try:
+        yield
+    except Exception:
+        parallel.any(True)
+        raise
+    if parallel.any(False):
+        raise OSError("another rank could not write its part")
+
+
+def _name(beside: Path, target: Path, state: dict[str, Any]) -> None:
+    paths = sorted(path for path in beside.rglob("*") if path.is_file())
+    write_json(
+        beside / STATE, {**state, "files": {path.relative_to(beside).as_posix(): digest(path) for path in paths}}
+    )
+    mode = (beside / STATE).stat().st_mode
+    for path in paths:
+        path.chmod(mode)  # safetensors are written for their owner alone
+    for path in (*paths, beside):
+        to_disk(path)
+    if target.exists():  # of the same step in a run that was resumed from before it
+        _remove(target)
+    beside.rename(target)
+    to_disk(target.parent)
 
 
 def mark_best(folder: Path, path: Path, loss: float) -> None:
@@ -122,9 +158,11 @@ def read_state(path: Path, *, verify: bool = True) -> dict[str, Any]:
     if state.get("format") != FORMAT or not isinstance(state.get("files"), dict):
         raise CheckpointError(f"{path / STATE} is of format {state.get('format')!r}; this reads {FORMAT}")
     for name, expected in state["files"].items():
-        file = path / Path(str(name)).name
+        file = path / str(name)
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise CheckpointError(f"{path / STATE} names {name!r}, which is outside of its folder")
         if not file.is_file():
-            raise CheckpointError(f"{path} lacks {file.name}; {_before(path)}")
+            raise CheckpointError(f"{path} lacks {name}; {_before(path)}")
         if verify and digest(file) != expected:
             raise CheckpointError(f"{file} is damaged: its SHA-256 is not the one it was written with; {_before(path)}")
     return state

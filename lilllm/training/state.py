@@ -1,0 +1,159 @@
+"""What a run writes so that it can be told apart and gone on with, and how it is read back.
+
+Read in order: check (before anything is made), write_run (run.json), save, resume.
+"""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lilllm import __version__
+from lilllm.models import Decoder
+from lilllm.models.config_write import family_of
+from lilllm.training import checkpoint as files
+from lilllm.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from lilllm.training.trainer import Trainer
+
+RUN = "run.json"
+FORMAT = 1
+
+
+def check(model: Any, config: Any, loader: Any, world_size: int, folder: Path | None, resume: bool) -> None:
+    """Raise ValueError where things do not go together, FileExistsError where another run's folder would be taken."""
+    if not isinstance(model, Decoder):
+        raise ValueError(f"model is a {type(model).__name__}; give a lilllm.models.Decoder")
+    if not isinstance(config, TrainConfig):
+        raise ValueError(f"config is a {type(config).__name__}; give a TrainConfig(steps=..., batch_size=...)")
+    rows = getattr(loader, "batch_size", None)
+    if rows is not None and rows * world_size != config.batch_size:
+        raise ValueError(
+            f"the loader gives {rows} rows on each of {world_size} ranks, and batch_size is {config.batch_size}; "
+            f"give the loader {config.batch_size // world_size}"
+        )
+    if resume and folder is None:
+        raise ValueError("there is nothing to resume without a folder; give that of the run")
+    if folder is None:
+        return
+    family_of(model.config)  # a model that could not be saved is refused before it is trained
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; give a folder for the run")
+    if not resume and ((folder / RUN).exists() or files.checkpoints(folder)):
+        raise FileExistsError(f"{folder} holds a run already; go on with it (--resume), or give another folder (--out)")
+
+
+def write_run(trainer: Trainer) -> None:
+    """run.json: what was asked, of what, with what."""
+    assert trainer.folder is not None
+    trainer.folder.mkdir(parents=True, exist_ok=True)
+    files.write_json(
+        trainer.folder / RUN,
+        {
+            "format": FORMAT,
+            "model": trainer.model.config.to_dict(),
+            "parameters": sum(p.numel() for p in trainer.model.parameters()),
+            "training": trainer.config.to_dict(),
+            "data": data_of(trainer),
+            "seed": trainer.config.seed,
+            "device": str(trainer.device),
+            "world_size": trainer.parallel.world_size,
+            "versions": {"lilllm": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            "about": trainer.about,
+        },
+    )
+
+
+def data_of(trainer: Trainer) -> dict[str, Any]:
+    """What is trained and evaluated on, by digest."""
+    tokens = getattr(trainer.loader, "tokens", None)
+    return {
+        "digest": getattr(tokens, "digest", None),
+        "tokens": None if tokens is None else len(tokens),
+        "validation_digest": getattr(trainer.validation, "digest", None),
+        "bytes_per_token": trainer.bytes_per_token,
+    }
+
+
+def save(trainer: Trainer) -> bool:
+    """Write the checkpoint of this step; mark it where it is the best, which is what comes back; old ones go."""
+    assert trainer.folder is not None
+    loss = trainer.evaluation.loss if trainer.evaluation and trainer.evaluated == trainer.step else None
+    better = loss is not None and (trainer.best_loss is None or loss < trainer.best_loss)
+    best_loss = loss if better else trainer.best_loss
+
+    def fill(folder: Path) -> dict[str, Any]:
+        own = {f"random/{trainer.parallel.rank}/{name}": value for name, value in trainer.random.state().items()}
+        numbers = trainer.parallel.save(folder, trainer.model, trainer.take.optimizers, own)
+        if trainer.parallel.writes and trainer.tokenizer is not None:
+            trainer.tokenizer.save(folder / "tokenizer.json")
+        return {
+            "tokens": trainer.tokens,
+            "seconds": trainer.seconds,
+            "loss": loss,
+            "best_loss": best_loss,
+            "model": trainer.model.config.to_dict(),
+            "training": trainer.config.to_dict(),
+            "data": data_of(trainer),
+            "loader": trainer.loader.state_dict(),
+            "scaler": trainer.take.scaler.state_dict(),
+            "optimizer": numbers,
+        }
+
+    path = files.write(trainer.folder, trainer.step, fill, trainer.parallel)
+    trainer.best_loss = best_loss
+    if trainer.parallel.writes:
+        if better and loss is not None:
+            files.mark_best(trainer.folder, path, loss)
+        files.remove_old(trainer.folder, trainer.config.keep)
+    return better
+
+
+def resume(trainer: Trainer, path: Path) -> None:
+    """Take over a checkpoint: weights, optimizers, random state, place in the data, counts.
+
+    Raises:
+        CheckpointError: it is damaged, or of another model, corpus or config.
+    """
+    state = files.read_state(path)
+    try:
+        _check_same(trainer, state, path)
+        own = trainer.parallel.load(path, trainer.model, trainer.take.optimizers, state["optimizer"])
+        trainer.loader.load_state_dict(state["loader"])
+        if trainer.take.scaler.is_enabled():
+            trainer.take.scaler.load_state_dict(state["scaler"])
+        trainer.random.load(
+            {
+                name.split("/")[-1]: value
+                for name, value in own.items()
+                if name.split("/")[1] == str(trainer.parallel.rank)
+            }
+        )
+        trainer.step, trainer.tokens = int(state["step"]), int(state["tokens"])
+        trainer.set_seconds(float(state["seconds"]))
+        trainer.best_loss = state["best_loss"]
+    except files.CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise files.CheckpointError(f"{path} cannot be resumed: {error}") from None
+
+
+def _check_same(trainer: Trainer, state: dict[str, Any], path: Path) -> None:
+    ours, theirs = trainer.model.config.to_dict(), state["model"]
+    if different := [name for name in ours if ours[name] != theirs.get(name)]:
+        told = ", ".join(f"{name} {theirs.get(name)!r} -> {ours[name]!r}" for name in different)
+        raise files.CheckpointError(f"{path} is of another model ({told}); give that model, or another folder")
+    before = TrainConfig.from_dict(state["training"])
+    if changed := trainer.config.changed(before, done=int(state["step"])):
+        raise files.CheckpointError(
+            f"{path} is of another training ({', '.join(changed)}); give what it had, or begin in another folder"
+        )
+    if (digest := data_of(trainer)["digest"]) != state["data"].get("digest"):
+        raise files.CheckpointError(
+            f"{path} was trained on another corpus (digest {str(state['data'].get('digest'))[:12]}, given is "
+            f"{str(digest)[:12]}); give that corpus, or begin in another folder"
+        )

@@ -1,0 +1,315 @@
+"""The loop that trains a model.
+
+    trainer = Trainer(model, TrainConfig(steps=1000, batch_size=32), loader, validation=tokens, folder="runs/mine")
+    result = trainer.run()                                   trainer.history: what happened, as dicts
+
+Every step: the rate of the schedule, a batch, an update. Every so many: evaluation, a sample, a checkpoint. The end is
+always clean: Ctrl-C and SIGTERM save, NaN stops before anything is updated.
+
+Read in order:  Trainer (what it is given), run (the loop), _update, _look, save, resume; then `step` (one update),
+                `state` and `checkpoint` (files), `alone` (what several processes would do otherwise)
+Holds:          resumed from any checkpoint, the weights are those of an undisturbed run, to the bit (same machine,
+                threads and torch)
+Leaves out:     what data to train on (`lilllm.data`), several processes (`lilllm.training.parallel`)
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from lilllm.models import Decoder
+from lilllm.runtime import device as devices
+from lilllm.training import checkpoint as files
+from lilllm.training import state
+from lilllm.training.alone import ALONE, Parallel
+from lilllm.training.config import TrainConfig
+from lilllm.training.evaluation import Evaluation, bytes_a_token, evaluate
+from lilllm.training.lock import locked
+from lilllm.training.metrics import Metrics
+from lilllm.training.mfu import Mfu
+from lilllm.training.outlets import open_outlets
+from lilllm.training.report import Report
+from lilllm.training.rng import Random
+from lilllm.training.signals import Signals
+from lilllm.training.step import NotFinite, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """How a run ended. ``ended``: "done", "paused" (at ``until``) or "interrupted" (by ``signal``)."""
+
+    ended: str
+    step: int
+    loss: float | None
+    evaluation: Evaluation | None
+    best: Path | None
+    signal: int = 0
+
+
+class Trainer:
+    """A model, a config and a loader of batches.
+
+    Args:
+        model: it is moved to ``device`` and trained in place.
+        loader: an iterator of `lilllm.data.Batch` without end, with this rank's rows of a step; ``state_dict`` and
+            ``load_state_dict`` make it go on where it was.
+        validation: tokens to evaluate on, that are not trained on.
+        folder: of the run: run.json, metrics.jsonl, checkpoints. None: nothing is written.
+        tokenizer: saved beside the weights.
+        sample: what gives a text of the model as it is; called in evaluation mode.
+        bytes_per_token: of the text, for bits a byte; None: as ``validation`` says.
+        parallel: how processes train together; None: this one alone.
+        device: None: a GPU if there is one.
+        progress: a bar in a terminal or notebook, lines elsewhere.
+        log: "wandb", "tensorboard".
+        resume: go on from the newest checkpoint of ``folder``, or begin if it has none.
+        peak: FLOP/s of the device, for MFU; None: as its maker says, and of a CPU nothing.
+        about: for run.json, whatever the caller wants to find there again.
+    Raises:
+        ValueError: what does not go together. FileExistsError: the folder holds a run, and ``resume`` is not asked.
+        CheckpointError: what there is to resume is damaged, or of another model, corpus or config.
+    """
+
+    def __init__(
+        self,
+        model: Decoder,
+        config: TrainConfig,
+        loader: Any,
+        *,
+        validation: Any = None,
+        folder: str | os.PathLike[str] | None = None,
+        tokenizer: Any = None,
+        sample: Callable[[Decoder], str] | None = None,
+        bytes_per_token: float | None = None,
+        parallel: Parallel | None = None,
+        device: torch.device | str | None = None,
+        progress: bool = True,
+        log: Sequence[str] = (),
+        resume: bool = False,
+        peak: float | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.parallel = parallel or ALONE
+        self.device = devices.choose(device)
+        self.folder = None if folder is None else Path(folder)
+        state.check(model, config, loader, self.parallel.world_size, self.folder, resume)
+        self.model, self.config, self.loader = model.to(self.device), config, loader
+        self.validation, self.tokenizer, self.sample = validation, tokenizer, sample
+        known = None if validation is None else bytes_a_token(validation)
+        self.bytes_per_token = known if bytes_per_token is None else bytes_per_token
+        self.about = about or {}
+        self.step, self.tokens = 0, 0
+        self.evaluation: Evaluation | None = None
+        self.evaluated = self._saved = -1  # the steps of the last ones
+        self.best_loss: float | None = None
+        self._loss: float | None = None
+        self._batches: Iterator[Any] | None = None
+        self._before, self._since = 0.0, time.perf_counter()
+        self.take = Step(self.model, config, self.parallel, self.device)
+        self.random = Random(config.seed + self.parallel.rank, self.device)
+        writes = self.folder if self.parallel.writes else None
+        self.metrics = Metrics(writes, open_outlets(log, writes, self.about) if self.parallel.writes else ())
+        context_len = getattr(loader, "context_len", self.model.config.context_len)
+        self._mfu = Mfu(self.model.config, context_len, self.device, peak, self.parallel.world_size)
+        self.context_len = context_len
+        self.report = Report(progress and self.parallel.writes)
+        if resume:
+            self.resume()
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """All records so far: those of metrics.jsonl."""
+        return self.metrics.history
+
+    @property
+    def seconds(self) -> float:
+        """Of training so far, evaluation and saving with it, over all resumes."""
+        return self._before + time.perf_counter() - self._since
+
+    def set_seconds(self, seconds: float) -> None:
+        """Count on from so many."""
+        self._before, self._since = seconds, time.perf_counter()
+
+    def run(self, until: int | None = None) -> TrainResult:
+        """Train up to step ``until``, or to the end.
+
+        Raises:
+            NotFinite: a loss or gradient is NaN or infinite; weights and checkpoint are those before it.
+            OSError: the disk is full; the message says what is whole.
+            ValueError: another process trains in the folder.
+        """
+        stop = self.config.steps if until is None else min(until, self.config.steps)
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.folder if self.parallel.writes else None))
+            stack.enter_context(self.random.own())
+            stack.callback(self.report.close)
+            self.report.open(self.step, self.config.steps)
+            signals = stack.enter_context(Signals(self.report.say))
+            self.model.train()
+            if not self.history:
+                self._begin()
+            while self.step < stop and not self.parallel.any(bool(signals.by)):
+                self._update()
+                self._look()
+            return self._end(stop, signals.by)
+
+    def _begin(self) -> None:
+        if self.folder is not None and self.parallel.writes:
+            state.write_run(self)
+        self.set_seconds(0.0)
+        self._event("start", f"{self.config.steps} steps of {self.config.batch_size} rows on {self.device}")
+        if self.config.eval_every is not None:
+            self._evaluate()
+        if self.config.sample_every is not None:
+            self._sample()
+
+    def _update(self) -> None:
+        began = time.perf_counter()
+        batch = self._next_batch()
+        lr = self.config.rate(self.step)
+        try:
+            taken = self.take(batch, lr)
+        except NotFinite as error:
+            self._not_finite(error)
+        self.step += 1
+        self._loss = taken.loss
+        tokens = batch.tokens.numel() * self.parallel.world_size
+        self.tokens += tokens
+        rate = tokens / (time.perf_counter() - began)
+        values = {"loss": taken.loss, "lr": lr, "grad_norm": taken.norm, "tokens_per_second": rate}
+        self._write("train", **values, mfu=self._mfu(rate), memory_bytes=devices.peak_memory(self.device))
+        self.report.step(self.step, taken.loss, rate)
+
+    def _next_batch(self) -> Any:
+        if self._batches is None:
+            self._batches = iter(self.loader)
+        batch = next(self._batches)
+        while batch.number in self.config.skip:
+            batch = next(self._batches)
+        if self.config.documents and batch.documents is None:
+            raise ValueError(
+                "documents is on, and the loader does not say whose tokens are whose; give it documents too"
+            )
+        return batch
+
+    def _not_finite(self, error: NotFinite) -> NoReturn:
+        self._event("nan", f"step {self.step + 1}: {error}")
+        kept = "the weights are those before it" if self.folder is None else f"the state before it is {self.save()}"
+        raise NotFinite(
+            f"step {self.step + 1}: {error}. Nothing was updated; {kept}. Look at the batch (loader.batch({error.batch})) "
+            f"and at grad_norm before it; go on without it (--resume --skip {error.batch}), or begin anew with a lower lr",
+            error.batch,
+        ) from None
+
+    def _look(self) -> None:
+        """Evaluate, sample and save, where the config says so; what is saved is evaluated first."""
+        config, last = self.config, self.step == self.config.steps
+        saves = self.folder is not None and (last or _due(self.step, config.save_every))
+        if last or saves or _due(self.step, config.eval_every):
+            self._evaluate()
+        if last or _due(self.step, config.sample_every):
+            self._sample()
+        if saves:
+            self.save()
+
+    def _evaluate(self) -> None:
+        if self.validation is None:
+            return
+        self.evaluation = evaluate(
+            self.model,
+            self.validation,
+            batch_size=self.config.micro_batch or self.config.batch_size,
+            context_len=self.context_len,
+            batches=self.config.eval_batches,
+            documents=self.config.documents,
+            bytes_per_token=self.bytes_per_token,
+            autocast=self.take.autocast,
+            parallel=self.parallel,
+        )
+        self.evaluated = self.step
+        loss, bits = self.evaluation.loss, self.evaluation.bits_per_byte
+        self._write("eval", loss=loss, bits_per_byte=bits)
+        self.report.say(f"step {self.step:,}: held-out loss {loss:.3f}" + (f", {bits:.3f} bits a byte" if bits else ""))
+
+    def _sample(self) -> None:
+        if self.sample is None or not self.parallel.writes:
+            return
+        self.model.eval()
+        try:
+            with self.random.aside(), torch.no_grad():
+                text = self.sample(self.model)
+        finally:
+            self.model.train()
+        self._write("sample", text=text)
+        self.report.say(f"step {self.step:,}: {text}")
+
+    def save(self) -> Path | None:
+        """Write the checkpoint of this step, unless it is there; mark the best, remove those too old.
+
+        Raises:
+            OSError: it could not be written; those before it are whole.
+        """
+        if self.folder is None:
+            return None
+        path = self.folder / files.FOLDER / files.name_of(self.step)
+        if self._saved != self.step or not path.exists():
+            better = state.save(self)
+            self._saved = self.step
+            self._event("save", path.name)
+            if better:
+                self._event("best", f"{path.name}: held-out loss {self.best_loss:.4f}")
+        return path
+
+    def resume(self, path: Path | None = None) -> Trainer:
+        """Go on from a checkpoint; None: the newest of the folder, or the beginning where it has none.
+
+        Raises:
+            CheckpointError: it is damaged, or of another model, corpus or config.
+        """
+        if self.folder is None:
+            raise ValueError("there is nothing to resume without a folder; give that of the run")
+        path = path or files.latest(self.folder)
+        if self.parallel.writes:
+            files.sweep(self.folder)
+        if path is not None:
+            state.resume(self, path)
+            self._saved = self.step
+        self._batches = None
+        self.metrics.go_back(self.step if path else -1)
+        if path is not None:
+            self._event("resume", f"from {path.name}")
+        return self
+
+    def _end(self, stop: int, signal: int) -> TrainResult:
+        done = self.step >= self.config.steps
+        ended = "done" if done else "paused" if self.step >= stop else "interrupted"
+        if ended == "interrupted":
+            self.save()
+            how = f"go on with: lilllm train --resume --out {self.folder}" if self.folder else "run() goes on"
+            self._event("interrupted", f"stopped after step {self.step}; {how}")
+            self.report.say(self.history[-1]["message"])
+        if done and self.history[-1].get("event") != "done":
+            self._event("done", f"{self.step} steps, {self.tokens} tokens")
+        best = None if self.folder is None else files.best(self.folder)
+        loss, evaluation = self._loss, self.evaluation
+        return TrainResult(ended=ended, step=self.step, loss=loss, evaluation=evaluation, best=best, signal=signal)
+
+    def _event(self, event: str, message: str) -> None:
+        self._write("event", event=event, message=message)
+
+    def _write(self, kind: str, **values: Any) -> None:
+        self.metrics.write(
+            {"kind": kind, "step": self.step, "tokens": self.tokens, "seconds": round(self.seconds, 3), **values}
+        )
+
+
+def _due(step: int, every: int | None) -> bool:
+    return every is not None and step % every == 0
