@@ -243,6 +243,6 @@ def _told(error: OSError, folder: Path, step: int) -> OSError:
     what = "the disk is full" if full else str(error.strerror or error)
     return OSError(
         error.errno,
-        f"the checkpoint of step {step} could not be written to {folder}: {what}. Of the checkpoints before it, {rest}. "
-        "Make room, then go on with --resume",
+        f"the checkpoint of step {step} could not be written to {folder}: {what}. Of the checkpoints before it, "
+        f"{rest}. Make room, then go on with --resume",
     )

@@ -140,7 +140,7 @@ class TrainConfig:
 
     def rate(self, step: int) -> float:
         """The learning rate of the update after ``step`` others."""
-        return self._rate(step)  # type: ignore[attr-defined,no-any-return]
+        return self._rate(step)  # type: ignore[attr-defined]
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, of types that JSON has."""

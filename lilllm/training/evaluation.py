@@ -38,7 +38,7 @@ def bits_per_byte(loss: float, *, tokens: float, bytes: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """``loss``: nats a token; ``bits_per_byte``: None where the bytes are not known; ``tokens``: that were predicted."""
+    """``loss``: nats a token; ``bits_per_byte``: None where the bytes are not known; ``tokens``: predicted."""
 
     loss: float
     bits_per_byte: float | None

@@ -33,7 +33,7 @@ def open_outlets(names: Sequence[str], folder: Path | None, about: dict[str, Any
 
 
 class Wandb:
-    """Each record under its kind, such as train/loss; wandb's own settings say where to (WANDB_MODE=offline: nowhere)."""
+    """Each record under its kind, such as train/loss; wandb's own settings say where to (WANDB_MODE=offline)."""
 
     def __init__(self, folder: Path | None, about: dict[str, Any]) -> None:
         wandb = import_module("wandb")

@@ -40,6 +40,8 @@ def check(model: Any, config: Any, loader: Any, world_size: int, folder: Path | 
         raise ValueError("there is nothing to resume without a folder; give that of the run")
     if folder is None:
         return
+    if not hasattr(loader, "state_dict"):
+        raise ValueError(f"a {type(loader).__name__} cannot say where it is, to go on there; give a lilllm.data.Loader")
     family_of(model.config)  # a model that could not be saved is refused before it is trained
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; give a folder for the run")
@@ -126,13 +128,8 @@ def resume(trainer: Trainer, path: Path) -> None:
         trainer.loader.load_state_dict(state["loader"])
         if trainer.take.scaler.is_enabled():
             trainer.take.scaler.load_state_dict(state["scaler"])
-        trainer.random.load(
-            {
-                name.split("/")[-1]: value
-                for name, value in own.items()
-                if name.split("/")[1] == str(trainer.parallel.rank)
-            }
-        )
+        ours = f"random/{trainer.parallel.rank}/"
+        trainer.random.load({name.removeprefix(ours): value for name, value in own.items() if name.startswith(ours)})
         trainer.step, trainer.tokens = int(state["step"]), int(state["tokens"])
         trainer.set_seconds(float(state["seconds"]))
         trainer.best_loss = state["best_loss"]

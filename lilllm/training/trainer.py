@@ -173,11 +173,13 @@ class Trainer:
 
     def _update(self) -> None:
         began = time.perf_counter()
+        place = self._place()
         batch = self._next_batch()
         lr = self.config.rate(self.step)
         try:
             taken = self.take(batch, lr)
         except NotFinite as error:
+            self._go_to(place)  # the batch is not done with
             self._not_finite(error)
         self.step += 1
         self._loss = taken.loss
@@ -187,6 +189,14 @@ class Trainer:
         values = {"loss": taken.loss, "lr": lr, "grad_norm": taken.norm, "tokens_per_second": rate}
         self._write("train", **values, mfu=self._mfu(rate), memory_bytes=devices.peak_memory(self.device))
         self.report.step(self.step, taken.loss, rate)
+
+    def _place(self) -> Any:
+        return self.loader.state_dict() if hasattr(self.loader, "state_dict") else None
+
+    def _go_to(self, place: Any) -> None:
+        if place is not None:
+            self.loader.load_state_dict(place)
+            self._batches = None
 
     def _next_batch(self) -> Any:
         if self._batches is None:
@@ -204,8 +214,8 @@ class Trainer:
         self._event("nan", f"step {self.step + 1}: {error}")
         kept = "the weights are those before it" if self.folder is None else f"the state before it is {self.save()}"
         raise NotFinite(
-            f"step {self.step + 1}: {error}. Nothing was updated; {kept}. Look at the batch (loader.batch({error.batch})) "
-            f"and at grad_norm before it; go on without it (--resume --skip {error.batch}), or begin anew with a lower lr",
+            f"step {self.step + 1}: {error}. Nothing was updated; {kept}. Look at loader.batch({error.batch}) and at "
+            f"grad_norm before it; go on without it (--resume --skip {error.batch}), or begin anew with a lower lr",
             error.batch,
         ) from None
 
