@@ -112,7 +112,7 @@ class TokenArray:
             raise ValueError(
                 f"tokens are an array of shape {given.shape} and type {given.dtype}; give one row of whole numbers"
             )
-        if given.size and not (0 <= int(given.min()) and int(given.max()) < vocab_size):
+        if given.size and not (int(given.min()) >= 0 and int(given.max()) < vocab_size):
             raise ValueError(
                 f"the ids run from {given.min()} to {given.max()}, but vocab_size is {vocab_size}; were they made by "
                 "another tokenizer?"
