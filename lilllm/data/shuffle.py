@@ -28,7 +28,9 @@ import numpy.typing as npt
 
 UInts = npt.NDArray[np.uint64]
 
-ROUNDS = 8  # four are the least that theory asks for (Luby & Rackoff 1988), and small n have weak halves
+# Four are the least that theory asks for (Luby & Rackoff 1988), of large halves. Small ones take more: with 8 rounds
+# the 720 orders of six numbers are not equally frequent (chi-square 46 standard deviations too large); with 16 they are
+ROUNDS = 16
 LARGEST = 1 << 62
 
 
@@ -55,7 +57,7 @@ class Permutation:
         self._a = math.isqrt(n - 1) + 1
         self._b = -(-n // self._a)
         text = " ".join(str(int(part)) for part in key)
-        digest = hashlib.blake2b(text.encode(), digest_size=8 * ROUNDS, person=b"lilllm order").digest()
+        digest = hashlib.shake_256(b"lilllm order " + text.encode()).digest(8 * ROUNDS)
         self._keys = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
     def __call__(self, positions: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
