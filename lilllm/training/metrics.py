@@ -14,6 +14,7 @@ import json
 import math
 import os
 import secrets
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,13 +37,24 @@ class Metrics:
         self.path = None if folder is None else folder / NAME
         self.history: list[dict[str, Any]] = []
         self._outlets = list(outlets)
+        self.set_seconds(0.0)
 
-    def write(self, record: dict[str, Any]) -> None:
+    @property
+    def seconds(self) -> float:
+        """Of training so far, evaluation and saving with it, over all resumes."""
+        return self._before + time.perf_counter() - self._since
+
+    def set_seconds(self, seconds: float) -> None:
+        """Count on from so many."""
+        self._before, self._since = seconds, time.perf_counter()
+
+    def write(self, kind: str, step: int, tokens: int, **values: Any) -> None:
         """Add a record.
 
         Raises:
             OSError: the disk is full; the file then ends where it did before.
         """
+        record = {"kind": kind, "step": step, "tokens": tokens, "seconds": round(self.seconds, 3), **values}
         record = {name: _finite(value) for name, value in record.items()}
         self.history.append(record)
         if self.path is not None:

@@ -72,12 +72,12 @@ def write_run(trainer: Trainer) -> None:
 
 def data_of(trainer: Trainer) -> dict[str, Any]:
     """What is trained and evaluated on, by digest."""
-    tokens = getattr(trainer.loader, "tokens", None)
+    tokens = getattr(trainer.feed.loader, "tokens", None)
     return {
         "digest": getattr(tokens, "digest", None),
         "tokens": None if tokens is None else len(tokens),
-        "validation_digest": getattr(trainer.validation, "digest", None),
-        "bytes_per_token": trainer.bytes_per_token,
+        "validation_digest": getattr(trainer.watch.validation, "digest", None),
+        "bytes_per_token": trainer.watch.bytes_per_token,
     }
 
 
@@ -95,13 +95,13 @@ def save(trainer: Trainer) -> bool:
             trainer.tokenizer.save(folder / "tokenizer.json")
         return {
             "tokens": trainer.tokens,
-            "seconds": trainer.seconds,
+            "seconds": trainer.metrics.seconds,
             "loss": loss,
             "best_loss": best_loss,
             "model": trainer.model.config.to_dict(),
             "training": trainer.config.to_dict(),
             "data": data_of(trainer),
-            "loader": trainer.loader.state_dict(),
+            "loader": trainer.feed.state(),
             "scaler": trainer.take.scaler.state_dict(),
             "optimizer": numbers,
         }
@@ -125,13 +125,13 @@ def resume(trainer: Trainer, path: Path) -> None:
     try:
         _check_same(trainer, state, path)
         own = trainer.parallel.load(path, trainer.model, trainer.take.optimizers, state["optimizer"])
-        trainer.loader.load_state_dict(state["loader"])
+        trainer.feed.load(state["loader"])
         if trainer.take.scaler.is_enabled():
             trainer.take.scaler.load_state_dict(state["scaler"])
         ours = f"random/{trainer.parallel.rank}/"
         trainer.random.load({name.removeprefix(ours): value for name, value in own.items() if name.startswith(ours)})
         trainer.step, trainer.tokens = int(state["step"]), int(state["tokens"])
-        trainer.set_seconds(float(state["seconds"]))
+        trainer.metrics.set_seconds(float(state["seconds"]))
         trainer.best_loss = state["best_loss"]
     except files.CheckpointError:
         raise

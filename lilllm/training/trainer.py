@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,8 @@ from lilllm.training import checkpoint as files
 from lilllm.training import state
 from lilllm.training.alone import ALONE, Parallel
 from lilllm.training.config import TrainConfig
-from lilllm.training.evaluation import Evaluation, bytes_a_token, evaluate
+from lilllm.training.evaluation import Evaluation
+from lilllm.training.feed import Feed
 from lilllm.training.lock import locked
 from lilllm.training.metrics import Metrics
 from lilllm.training.mfu import Mfu
@@ -40,6 +41,7 @@ from lilllm.training.report import Report
 from lilllm.training.rng import Random
 from lilllm.training.signals import Signals
 from lilllm.training.step import NotFinite, Step
+from lilllm.training.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,25 +103,30 @@ class Trainer:
         self.device = devices.choose(device)
         self.folder = None if folder is None else Path(folder)
         state.check(model, config, loader, self.parallel.world_size, self.folder, resume)
-        self.model, self.config, self.loader = model.to(self.device), config, loader
-        self.validation, self.tokenizer, self.sample = validation, tokenizer, sample
-        known = None if validation is None else bytes_a_token(validation)
-        self.bytes_per_token = known if bytes_per_token is None else bytes_per_token
-        self.about = about or {}
+        self.model, self.config, self.tokenizer, self.about = model.to(self.device), config, tokenizer, about or {}
         self.step, self.tokens = 0, 0
         self.evaluation: Evaluation | None = None
         self.evaluated = self._saved = -1  # the steps of the last ones
         self.best_loss: float | None = None
         self._loss: float | None = None
-        self._batches: Iterator[Any] | None = None
-        self._before, self._since = 0.0, time.perf_counter()
+        self.feed = Feed(loader, config)
         self.take = Step(self.model, config, self.parallel, self.device)
         self.random = Random(config.seed + self.parallel.rank, self.device)
+        context_len = getattr(loader, "context_len", self.model.config.context_len)
+        self.watch = Watch(
+            self.model,
+            config,
+            validation=validation,
+            context_len=context_len,
+            bytes_per_token=bytes_per_token,
+            sample=sample,
+            step=self.take,
+            random=self.random,
+            parallel=self.parallel,
+        )
+        self._mfu = Mfu(self.model.config, context_len, self.device, peak, self.parallel.world_size)
         writes = self.folder if self.parallel.writes else None
         self.metrics = Metrics(writes, open_outlets(log, writes, self.about) if self.parallel.writes else ())
-        context_len = getattr(loader, "context_len", self.model.config.context_len)
-        self._mfu = Mfu(self.model.config, context_len, self.device, peak, self.parallel.world_size)
-        self.context_len = context_len
         self.report = Report(progress and self.parallel.writes)
         if resume:
             self.resume()
@@ -128,15 +135,6 @@ class Trainer:
     def history(self) -> list[dict[str, Any]]:
         """All records so far: those of metrics.jsonl."""
         return self.metrics.history
-
-    @property
-    def seconds(self) -> float:
-        """Of training so far, evaluation and saving with it, over all resumes."""
-        return self._before + time.perf_counter() - self._since
-
-    def set_seconds(self, seconds: float) -> None:
-        """Count on from so many."""
-        self._before, self._since = seconds, time.perf_counter()
 
     def run(self, until: int | None = None) -> TrainResult:
         """Train up to step ``until``, or to the end.
@@ -164,7 +162,7 @@ class Trainer:
     def _begin(self) -> None:
         if self.folder is not None and self.parallel.writes:
             state.write_run(self)
-        self.set_seconds(0.0)
+        self.metrics.set_seconds(0.0)
         self._event("start", f"{self.config.steps} steps of {self.config.batch_size} rows on {self.device}")
         if self.config.eval_every is not None:
             self._evaluate()
@@ -173,13 +171,11 @@ class Trainer:
 
     def _update(self) -> None:
         began = time.perf_counter()
-        place = self._place()
-        batch = self._next_batch()
+        batch = self.feed.next()
         lr = self.config.rate(self.step)
         try:
             taken = self.take(batch, lr)
         except NotFinite as error:
-            self._go_to(place)  # the batch is not done with
             self._not_finite(error)
         self.step += 1
         self._loss = taken.loss
@@ -190,27 +186,8 @@ class Trainer:
         self._write("train", **values, mfu=self._mfu(rate), memory_bytes=devices.peak_memory(self.device))
         self.report.step(self.step, taken.loss, rate)
 
-    def _place(self) -> Any:
-        return self.loader.state_dict() if hasattr(self.loader, "state_dict") else None
-
-    def _go_to(self, place: Any) -> None:
-        if place is not None:
-            self.loader.load_state_dict(place)
-            self._batches = None
-
-    def _next_batch(self) -> Any:
-        if self._batches is None:
-            self._batches = iter(self.loader)
-        batch = next(self._batches)
-        while batch.number in self.config.skip:
-            batch = next(self._batches)
-        if self.config.documents and batch.documents is None:
-            raise ValueError(
-                "documents is on, and the loader does not say whose tokens are whose; give it documents too"
-            )
-        return batch
-
     def _not_finite(self, error: NotFinite) -> NoReturn:
+        self.feed.back()  # the batch is not done with
         self._event("nan", f"step {self.step + 1}: {error}")
         kept = "the weights are those before it" if self.folder is None else f"the state before it is {self.save()}"
         raise NotFinite(
@@ -231,35 +208,19 @@ class Trainer:
             self.save()
 
     def _evaluate(self) -> None:
-        if self.validation is None:
+        found = self.watch.evaluate()
+        if found is None:
             return
-        self.evaluation = evaluate(
-            self.model,
-            self.validation,
-            batch_size=self.config.micro_batch or self.config.batch_size,
-            context_len=self.context_len,
-            batches=self.config.eval_batches,
-            documents=self.config.documents,
-            bytes_per_token=self.bytes_per_token,
-            autocast=self.take.autocast,
-            parallel=self.parallel,
-        )
-        self.evaluated = self.step
-        loss, bits = self.evaluation.loss, self.evaluation.bits_per_byte
-        self._write("eval", loss=loss, bits_per_byte=bits)
-        self.report.say(f"step {self.step:,}: held-out loss {loss:.3f}" + (f", {bits:.3f} bits a byte" if bits else ""))
+        self.evaluation, self.evaluated = found, self.step
+        self._write("eval", loss=found.loss, bits_per_byte=found.bits_per_byte)
+        bits = "" if found.bits_per_byte is None else f", {found.bits_per_byte:.3f} bits a byte"
+        self.report.say(f"step {self.step:,}: held-out loss {found.loss:.3f}{bits}")
 
     def _sample(self) -> None:
-        if self.sample is None or not self.parallel.writes:
-            return
-        self.model.eval()
-        try:
-            with self.random.aside(), torch.no_grad():
-                text = self.sample(self.model)
-        finally:
-            self.model.train()
-        self._write("sample", text=text)
-        self.report.say(f"step {self.step:,}: {text}")
+        text = self.watch.sample()
+        if text is not None:
+            self._write("sample", text=text)
+            self.report.say(f"step {self.step:,}: {text}")
 
     def save(self) -> Path | None:
         """Write the checkpoint of this step, unless it is there; mark the best, remove those too old.
@@ -292,7 +253,6 @@ class Trainer:
         if path is not None:
             state.resume(self, path)
             self._saved = self.step
-        self._batches = None
         self.metrics.go_back(self.step if path else -1)
         if path is not None:
             self._event("resume", f"from {path.name}")
@@ -316,9 +276,7 @@ class Trainer:
         self._write("event", event=event, message=message)
 
     def _write(self, kind: str, **values: Any) -> None:
-        self.metrics.write(
-            {"kind": kind, "step": self.step, "tokens": self.tokens, "seconds": round(self.seconds, 3), **values}
-        )
+        self.metrics.write(kind, self.step, self.tokens, **values)
 
 
 def _due(step: int, every: int | None) -> bool:

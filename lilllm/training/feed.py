@@ -1,0 +1,44 @@
+"""Where the batches of a run come from: a loader that can be put back to where it was.
+
+feed = Feed(loader, config)
+batch = feed.next()                 feed.back(): that batch comes again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lilllm.training.config import TrainConfig
+
+
+class Feed:
+    """The batches of ``loader``, an iterator, without those that the config skips."""
+
+    def __init__(self, loader: Any, config: TrainConfig) -> None:
+        self.loader, self._config = loader, config
+        self._batches: Iterator[Any] | None = None
+        self._last: Any = None
+
+    def next(self) -> Any:
+        if self._batches is None:
+            self._batches = iter(self.loader)
+        self._last = self.state()
+        batch = next(self._batches)
+        while batch.number in self._config.skip:
+            batch = next(self._batches)
+        if self._config.documents and batch.documents is None:
+            raise ValueError("documents is on, and the loader does not tell them apart; give it documents=True too")
+        return batch
+
+    def back(self) -> None:
+        """As before the last `next`, of a loader that has a state."""
+        if self._last is not None:
+            self.load(self._last)
+
+    def state(self) -> Any:
+        return self.loader.state_dict() if hasattr(self.loader, "state_dict") else None
+
+    def load(self, state: Any) -> None:
+        self.loader.load_state_dict(state)
+        self._batches = None
