@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "lectures": "Build, check and list the lectures.",
     "tokenizer": "Train, inspect and convert tokenizers.",
     "trace": "Record a program or a lecture, and look at the trace.",
+    "train": "Train a model, from text to one that speaks.",
 }
 
 

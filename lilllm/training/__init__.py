@@ -3,7 +3,8 @@
 Read in order: config (what a run is told), trainer (the loop), step (one update), optimizers, evaluation (loss and bits
 a byte); checkpoint and state (what is on the disk, and going on from it), metrics, report and outlets (what is told of
 a run), rng, signals, lock, mfu; averaging (of checkpoints), pricing (of a run that has not begun); alone (what one
-process answers where several would do otherwise).
+process answers where several would do otherwise). For `lilllm train`: recipes (how a preset is trained where nobody
+says otherwise) and corpus (text to tokens, and what is held out).
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lilllm.training.averaging import average
     from lilllm.training.checkpoint import CheckpointError, best, checkpoints, latest
     from lilllm.training.config import TrainConfig
     from lilllm.training.evaluation import Evaluation, bits_per_byte, evaluate
+    from lilllm.training.pricing import price
     from lilllm.training.step import NotFinite
     from lilllm.training.trainer import Trainer, TrainResult
 
@@ -25,11 +28,13 @@ _HOMES = {
     "TrainConfig": "config",
     "TrainResult": "trainer",
     "Trainer": "trainer",
+    "average": "averaging",
     "best": "checkpoint",
     "bits_per_byte": "evaluation",
     "checkpoints": "checkpoint",
     "evaluate": "evaluation",
     "latest": "checkpoint",
+    "price": "pricing",
 }
 
 __all__ = [
@@ -39,11 +44,13 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "Trainer",
+    "average",
     "best",
     "bits_per_byte",
     "checkpoints",
     "evaluate",
     "latest",
+    "price",
 ]
 
 

@@ -61,7 +61,15 @@ class Parallel(Protocol):
         """This rank's part of the first ``most`` batches, as (batch, whether it counts); as many on every rank."""
         ...
 
-    def save(self, folder: Path, model: nn.Module, optimizers: list[optim.Named], own: dict[str, Tensor]) -> Any:
+    def save(
+        self,
+        folder: Path,
+        model: nn.Module,
+        optimizers: list[optim.Named],
+        own: dict[str, Tensor],
+        *,
+        eos: int | None = None,
+    ) -> Any:
         """Write model, optimizers and this rank's own tensors (random states); plain numbers go back, for JSON."""
         ...
 
@@ -101,9 +109,17 @@ class Alone:
     def share(self, batches: Iterable[Any], most: int | None) -> Iterator[tuple[Any, bool]]:
         return ((batch, True) for batch in islice(batches, most))
 
-    def save(self, folder: Path, model: nn.Module, optimizers: list[optim.Named], own: dict[str, Tensor]) -> Any:
+    def save(
+        self,
+        folder: Path,
+        model: nn.Module,
+        optimizers: list[optim.Named],
+        own: dict[str, Tensor],
+        *,
+        eos: int | None = None,
+    ) -> Any:
         assert isinstance(model, Decoder)
-        export(model, folder)
+        export(model, folder, eos_token_id=eos)
         tensors, numbers = optim.state(optimizers)
         tensors = {f"optimizer/{name}": value for name, value in tensors.items()}
         tensors |= {f"own/{name}": value for name, value in own.items()}

@@ -43,10 +43,32 @@ def check(model: Any, config: Any, loader: Any, world_size: int, folder: Path | 
     if not hasattr(loader, "state_dict"):
         raise ValueError(f"a {type(loader).__name__} cannot say where it is, to go on there; give a lilllm.data.Loader")
     family_of(model.config)  # a model that could not be saved is refused before it is trained
+    if not resume:
+        refuse_taken(folder)
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raise FileExistsError where ``folder`` is a file, or holds a run already."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; give a folder for the run")
-    if not resume and ((folder / RUN).exists() or files.checkpoints(folder)):
+    if (folder / RUN).exists() or files.checkpoints(folder):
         raise FileExistsError(f"{folder} holds a run already; go on with it (--resume), or give another folder (--out)")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What `write_run` wrote.
+
+    Raises:
+        CheckpointError: there is no run in the folder, or its run.json is damaged.
+    """
+    if not (folder / RUN).exists():
+        raise files.CheckpointError(
+            f"{folder} holds no run to go on with; leave out --resume, or give its folder (--out)"
+        )
+    run = files.read_json(folder / RUN)
+    if run.get("format") != FORMAT:
+        raise files.CheckpointError(f"{folder / RUN} is of format {run.get('format')!r}; this reads {FORMAT}")
+    return run
 
 
 def write_run(trainer: Trainer) -> None:
@@ -70,6 +92,11 @@ def write_run(trainer: Trainer) -> None:
     )
 
 
+def _eos(trainer: Trainer) -> int | None:
+    """The token that ends a text, for who generates with the checkpoint."""
+    return getattr(getattr(trainer.feed.loader, "tokens", None), "eos", None)
+
+
 def data_of(trainer: Trainer) -> dict[str, Any]:
     """What is trained and evaluated on, by digest."""
     tokens = getattr(trainer.feed.loader, "tokens", None)
@@ -90,7 +117,7 @@ def save(trainer: Trainer) -> bool:
 
     def fill(folder: Path) -> dict[str, Any]:
         own = {f"random/{trainer.parallel.rank}/{name}": value for name, value in trainer.random.state().items()}
-        numbers = trainer.parallel.save(folder, trainer.model, trainer.take.optimizers, own)
+        numbers = trainer.parallel.save(folder, trainer.model, trainer.take.optimizers, own, eos=_eos(trainer))
         if trainer.parallel.writes and trainer.tokenizer is not None:
             trainer.tokenizer.save(folder / "tokenizer.json")
         return {

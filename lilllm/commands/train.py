@@ -1,0 +1,254 @@
+"""`lilllm train`: from text to a model that speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lilllm.accounting.gpus import GPUS
+from lilllm.accounting.shape import PRESETS
+
+if TYPE_CHECKING:
+    import torch
+
+    from lilllm.models import ModelConfig
+    from lilllm.training import TrainConfig, Trainer
+
+OURS = ("liltown", "lillm-39m", "lillm-300m")
+NAMES = [name for name in PRESETS if name not in ("gpt3-175b", "chinchilla-70b")]  # shapes without a model
+_KINDS = f"Which GPU: {', '.join(GPUS)}."
+
+
+@click.command(name="train")
+@click.option("--preset", metavar="NAME", default="liltown", show_default=True, help=f"Which model: {', '.join(OURS)}.")
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    default="liltown",
+    show_default=True,
+    help="liltown, python_docs, tinystories, openwebtext and so on; a text, JSONL or parquet file; a folder of them.",
+)
+@click.option("--field", default="text", show_default=True, help="Of JSONL and parquet: where the text is.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Take the first N documents only.")
+@click.option("--tokenizer", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="Instead of a new one.")
+@click.option("--steps", type=click.IntRange(1), help="Updates of the weights [default: by preset].")
+@click.option("--minutes", type=click.FloatRange(0.01, 1e6), help="Or: as many steps as take about so long here.")
+@click.option("--batch", "batch_size", type=click.IntRange(1), help="Rows of a step [default: by preset].")
+@click.option("--micro-batch", type=click.IntRange(1), help="Rows at once; gradients are summed.")
+@click.option("--context", type=click.IntRange(1), help="Tokens of a row [default: the model's].")
+@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Peak of the learning rate [default: by preset].")
+@click.option("--schedule", type=click.Choice(["cosine", "wsd", "constant"]), help="[default: cosine]")
+@click.option("--warmup", type=click.IntRange(0), help="Steps of rising rate [default: a twentieth].")
+@click.option("--optimizer", type=click.Choice(["adamw", "muon"]), help="Muon: for matrices inside blocks.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="[default: fp32; bf16 on a GPU]")
+@click.option("--compile", is_flag=True, default=None, help="Through torch.compile.")
+@click.option("--masks", "documents", is_flag=True, default=None, help="No token sees another document's.")
+@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), help="[default: 0]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, batches and dropout.")
+@click.option("--eval-every", type=click.IntRange(1), metavar="STEPS", help="[default: by preset]")
+@click.option("--save-every", type=click.IntRange(1), metavar="STEPS", help="[default: 500]")
+@click.option("--keep", type=click.IntRange(1), help="Newest checkpoints that stay, besides the best [default: 3].")
+@click.option("--skip", type=click.IntRange(0), multiple=True, metavar="BATCH", help="Leave a batch out, by number.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Of the run [default: runs/NAME].")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder, as it was begun.")
+@click.option("--log", type=click.Choice(["wandb", "tensorboard"]), multiple=True, help="Also write metrics to it.")
+@click.option("--device", metavar="NAME", help="cpu, cuda [default: a GPU if there is one].")
+@click.option("--dry-run", is_flag=True, help="Say what it would take, memory, time and cost, and do nothing.")
+@click.option("--gpu", type=click.Choice(list(GPUS)), metavar="NAME", help=f"For --dry-run. {_KINDS}")
+@click.option("--gpus", type=click.IntRange(1, 10**6), default=1, show_default=True, help="For --dry-run.")
+@click.option("--mfu", type=click.FloatRange(0.001, 1), default=0.4, show_default=True, help="For --dry-run.")
+@click.option("--dollars", type=click.FloatRange(0), help="For --dry-run: the price of an hour of one GPU.")
+@click.pass_context
+def command(ctx: click.Context, **given: Any) -> None:
+    """Train a language model: tokenizer, token files, training, evaluation and samples.
+
+    \b
+    lilllm train                                        LilTown, in minutes on a laptop
+    lilllm train --data stories.txt --minutes 10        your own text
+    lilllm train --preset lillm-39m --data openwebtext  the real one, on a GPU
+    lilllm train --resume --out runs/liltown            go on
+
+    Ctrl-C saves and says how to go on. What it writes: run.json, metrics.jsonl, checkpoints/ with config.json,
+    model.safetensors and tokenizer.json, as `lilllm generate`, `lilllm chat` and transformers read them.
+    """
+    try:
+        ctx.exit(_train(ctx, given))
+    except (ValueError, OSError, FloatingPointError, ImportError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _train(ctx: click.Context, given: dict[str, Any]) -> int:
+    from lilllm.runtime.device import choose
+
+    folder = given["out"] or Path("runs") / _name(given)
+    before = _of_run(ctx, given, folder) if given["resume"] else None
+    device = choose(given["device"])
+    model, config, context = before or _asked(given, device)
+    if given["dry_run"]:
+        _dry_run(given, model, config, context, device)
+        return 0
+    trainer = _prepared(given, folder, model, config, context, device)
+    result = trainer.run()
+    if result.ended != "done":
+        return 128 + result.signal
+    _tell(trainer, folder, given)
+    return 0
+
+
+def _name(given: dict[str, Any]) -> str:
+    data = Path(given["data"]).stem.replace(":", "-") or "data"
+    return given["preset"] if given["preset"] == data else f"{given['preset']}-{data}"
+
+
+_TRAINING = (
+    *("steps", "batch_size", "micro_batch", "lr", "schedule", "warmup", "optimizer", "precision", "compile"),
+    *("documents", "label_smoothing", "seed", "eval_every", "save_every", "keep", "skip"),
+)
+
+
+def _asked(given: dict[str, Any], device: torch.device) -> tuple[ModelConfig, TrainConfig, int]:
+    """The model, the training and the length of a row that the options ask for."""
+    from lilllm.models import preset
+    from lilllm.training.recipes import recipe
+
+    model = preset(given["preset"])
+    if given["steps"] and given["minutes"]:
+        raise click.UsageError("--steps and --minutes both say how long; give one of them")
+    config = recipe(
+        given["preset"], device, **{name: given[name] for name in _TRAINING if given[name] not in ((), None)}
+    )
+    context = given["context"] or min(model.context_len, 1024)
+    if model.positions == "learned" and context > model.context_len:
+        raise click.UsageError(f"--context {context} is longer than the {model.context_len} positions of the model")
+    if given["minutes"]:
+        config = replace(config, steps=_steps_in(given["minutes"], model, config, context, device), warmup=-1)
+    return model, config, context
+
+
+def _steps_in(minutes: float, model: ModelConfig, config: TrainConfig, context: int, device: torch.device) -> int:
+    from lilllm.training.pricing import price_here
+
+    if device.type != "cpu":
+        raise click.UsageError("--minutes measures this CPU; on a GPU give --steps")
+    return max(1, round(minutes / (60 * price_here(model, config, context_len=context).hours) * config.steps))
+
+
+def _of_run(ctx: click.Context, given: dict[str, Any], folder: Path) -> tuple[ModelConfig, TrainConfig, int]:
+    """What the run in ``folder`` was begun with; options that may change between two parts of a run are taken."""
+    from lilllm.models import ModelConfig
+    from lilllm.training import CheckpointError, TrainConfig
+    from lilllm.training.config import FREE
+    from lilllm.training.state import read_run
+
+    try:
+        run = read_run(folder)
+        about, config = run["about"], TrainConfig.from_dict(run["training"])
+        model, context = ModelConfig.from_dict(run["model"]), int(about["context"])
+        for name in ("preset", "data", "field", "count", "tokenizer"):
+            if _typed(ctx, name) and str(given[name]) != str(about[name]):
+                raise click.UsageError(f"{folder} was begun with {name} {about[name]}, not {given[name]}; leave it out")
+            given[name] = Path(about[name]) if name == "tokenizer" and about[name] else about[name]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / 'run.json'} is none of lilllm train ({error})") from None
+    changes = {name: given[name] for name in _TRAINING if _typed(ctx, name)}
+    for name, value in changes.items():
+        if name not in FREE and name != "steps" and value != getattr(config, name):
+            was = getattr(config, name)
+            raise click.UsageError(f"{folder} was begun with {name} {was}, not {value}; leave it out, or begin anew")
+    return model, replace(config, **changes), context
+
+
+def _typed(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def _dry_run(given: dict[str, Any], model: Any, config: TrainConfig, context: int, device: torch.device) -> None:
+    from lilllm.training.pricing import price, price_here
+
+    rows = f"{config.steps:,} steps of {config.batch_size} x {context} tokens, {config.precision}, {config.optimizer}"
+    click.echo(f"{given['preset']} on {given['data']}: {rows}")
+    if given["gpu"] or device.type != "cpu" or given["gpus"] > 1:
+        cost = {"mfu": given["mfu"], "dollars_per_hour": given["dollars"]}
+        gpu = given["gpu"] or "h100-80gb"
+        click.echo(f"on {given['gpus']} x {gpu}")
+        click.echo(str(price(model, config, context_len=context, gpu=gpu, gpus=given["gpus"], **cost)))
+    else:
+        click.echo("on this CPU; for a GPU give --gpu NAME")
+        click.echo(str(price_here(model, config, context_len=context)))
+
+
+def _prepared(
+    given: dict[str, Any], folder: Path, model: ModelConfig, config: TrainConfig, context: int, device: torch.device
+) -> Trainer:
+    import torch
+
+    from lilllm.data import Loader
+    from lilllm.models import Decoder
+    from lilllm.training import Trainer
+    from lilllm.training.corpus import prepare
+    from lilllm.training.report import Report
+    from lilllm.training.state import refuse_taken
+
+    if not given["resume"]:
+        refuse_taken(folder)
+    made = prepare(
+        given["data"],
+        folder,
+        vocab_size=model.vocab_size,
+        tokens=config.steps * config.batch_size * context,
+        tokenizer=given["tokenizer"],
+        field=given["field"],
+        count=given["count"],
+        resume=given["resume"],
+        report=Report(True),
+    )
+    if made.tokenizer.vocab_size != model.vocab_size:
+        model = replace(model, vocab_size=made.tokenizer.vocab_size)
+    names = ("preset", "data", "field", "count", "tokenizer")
+    about = {name: None if given[name] is None else str(given[name]) for name in names} | {"context": context}
+    about["count"] = given["count"]
+    return Trainer(
+        Decoder(model, generator=torch.Generator().manual_seed(config.seed)),
+        config,
+        Loader(
+            made.training,
+            batch_size=config.batch_size,
+            context_len=context,
+            seed=config.seed,
+            documents=config.documents,
+        ),
+        validation=made.validation,
+        folder=folder,
+        tokenizer=made.tokenizer,
+        sample=_sampler(made.tokenizer),
+        device=device,
+        log=given["log"],
+        resume=given["resume"],
+        about=about,
+    )
+
+
+def _sampler(tokenizer: Any) -> Callable[[Any], str]:
+    from lilllm.inference import Speaker
+
+    return lambda model: Speaker(model, tokenizer).write("", max_new=60, temperature=0.8, seed=0)
+
+
+def _tell(trainer: Trainer, folder: Path, given: dict[str, Any]) -> None:
+    """What came out, in a few lines."""
+    minutes = trainer.metrics.seconds / 60
+    click.echo(f"{trainer.step:,} steps, {trainer.tokens:,} tokens in {minutes:.1f} minutes")
+    if (found := trainer.evaluation) and found.bits_per_byte is not None:
+        floor = ""
+        if given["data"].partition(":")[0] == "liltown":
+            from lilllm.data import LilTown
+            from lilllm.training.corpus import FAR, HELD_OUT_DOCUMENTS
+
+            town = LilTown(int(given["data"].partition(":")[2] or 0))
+            floor = f"; the entropy of what it was measured on is {town.entropy(HELD_OUT_DOCUMENTS, FAR)[0]:.3f}"
+        click.echo(f"held-out: {found.bits_per_byte:.3f} bits a byte{floor}")
+    click.echo(f"the model: {folder}; talk to it with: lilllm chat {folder}")

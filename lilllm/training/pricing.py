@@ -1,0 +1,162 @@
+"""What a run costs before it begins: memory on each device, hours, money. `lilllm train --dry-run`.
+
+    print(price(preset("lillm-39m"), config, gpu="h100-80gb"))
+
+The arithmetic is `lilllm.accounting`'s. What nobody knows before is assumed, and said: the share of the peak that is
+reached, the price of an hour, the speed of this CPU.
+
+Read in order: price (on GPUs), price_here (on this CPU, by trying a few steps), Price.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from lilllm.accounting import flops, memory, params
+from lilllm.accounting.gpus import gpu as gpu_named
+from lilllm.accounting.plan import days
+from lilllm.models import Decoder, ModelConfig
+from lilllm.training.alone import ALONE
+from lilllm.training.config import TrainConfig
+from lilllm.training.step import Step
+
+GB = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """``state`` and ``activations``: bytes on each device; ``room``: what it has; None: not known, nor ``dollars``."""
+
+    tokens: int
+    flops: float
+    state: float
+    activations: float
+    room: float | None
+    hours: float
+    dollars: float | None
+    assumed: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool | None:
+        return None if self.room is None else self.state + self.activations <= self.room
+
+    def __str__(self) -> str:
+        state, kept = self.state / GB, self.activations / GB
+        room = "" if self.room is None else f" of {self.room / GB:,.0f}: {'fits' if self.fits else 'does NOT fit'}"
+        money = "unknown; give the price of an hour" if self.dollars is None else f"{self.dollars:,.2f} dollars"
+        return "\n".join(
+            [
+                f"tokens   {self.tokens:,}, {self.flops:.3g} FLOPs",
+                f"memory   {state + kept:.2f} GB on each device{room}",
+                f"         {state:.2f} weights, gradients, optimizer; {kept:.2f} activations",
+                f"time     {_long(self.hours)}",
+                f"cost     {money}",
+                *(f"assumed  {one}" for one in self.assumed),
+            ]
+        )
+
+
+def price(
+    model: ModelConfig,
+    config: TrainConfig,
+    *,
+    context_len: int | None = None,
+    gpu: str = "h100-80gb",
+    gpus: int = 1,
+    mfu: float = 0.4,
+    dollars_per_hour: float | None = None,
+) -> Price:
+    """On ``gpus`` of a kind, each with the whole model (DDP).
+
+    Raises:
+        ValueError: no such GPU, an MFU that is none, or a model that the closed forms do not know.
+    """
+    shape, T, kind = model.shape(), context_len or model.context_len, gpu_named(gpu)
+    if gpus < 1 or config.batch_size % gpus:
+        raise ValueError(f"batch_size {config.batch_size} is no multiple of {gpus} GPUs; give one that is")
+    tokens = config.steps * config.batch_size * T
+    hours = 24 * days(shape, tokens=tokens, seq=T, gpus=gpus, flops=kind.flops, mfu=mfu)
+    assumed = [
+        f"{mfu:.0%} of {gpus} x {kind.flops / 1e12:,.0f} TFLOP/s (its maker's figure, bf16) is reached: a guess",
+        "float32 weights under autocast; not counted: the CUDA context, fragmentation, communication, evaluation",
+    ]
+    if dollars_per_hour is not None:
+        assumed.append(f"{dollars_per_hour:.2f} dollars for an hour of one GPU")
+    rows = min(config.micro_batch or config.batch_size, config.batch_size // gpus)
+    return Price(
+        tokens=tokens,
+        flops=flops.per_token(shape, seq=T) * tokens,
+        state=_state(model, config),
+        activations=_activations(model, config, rows, T),
+        room=kind.memory,
+        hours=hours,
+        dollars=None if dollars_per_hour is None else hours * gpus * dollars_per_hour,
+        assumed=tuple(assumed),
+    )
+
+
+def price_here(model: ModelConfig, config: TrainConfig, *, context_len: int | None = None, tries: int = 3) -> Price:
+    """On this CPU: a few real steps on random tokens, and the time of all from the fastest of them."""
+    T = context_len or model.context_len
+    rows = config.micro_batch or config.batch_size
+    decoder = Decoder(model, generator=torch.Generator().manual_seed(0)).train()
+    step = Step(decoder, config, ALONE, torch.device("cpu"))
+    drawn = torch.randint(model.vocab_size, (rows, T + 1), generator=torch.Generator().manual_seed(0))
+    batch = _Rows(drawn[:, :-1], drawn[:, 1:].contiguous())
+    seconds = []
+    for _ in range(tries):
+        began = time.perf_counter()
+        step(batch, config.lr)
+        seconds.append(time.perf_counter() - began)
+    tokens = config.steps * config.batch_size * T
+    hours = min(seconds) * (config.batch_size / rows) * config.steps / 3600
+    return Price(
+        tokens=tokens,
+        flops=flops.per_token(model.shape(), seq=T) * tokens,
+        state=_state(model, config),
+        activations=_activations(model, config, rows, T),
+        room=None,
+        hours=hours,
+        dollars=None,
+        assumed=(
+            f"every step is as fast as the fastest of {tries} that were tried on this CPU, on "
+            f"{torch.get_num_threads()} threads; evaluation, samples and checkpoints come on top",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    tokens: torch.Tensor
+    targets: torch.Tensor
+    documents: None = None
+    number: int = 0
+
+
+def _state(model: ModelConfig, config: TrainConfig) -> float:
+    """float32 weights and gradients, and AdamW's two moments; Muon keeps one for the matrices that are its own."""
+    n = params.total(model.shape())
+    if config.optimizer == "muon":
+        with torch.device("meta"):
+            named = Decoder(model).named_parameters()
+        by_muon = sum(p.numel() for name, p in named if p.ndim == 2 and "blocks." in name)
+        return memory.FP32.total * n - 4 * by_muon
+    return memory.FP32.total * n
+
+
+def _activations(model: ModelConfig, config: TrainConfig, rows: int, T: int) -> float:
+    each = 4 if config.precision == "fp32" else 2
+    kept = memory.activations(
+        model.shape(), batch=rows, seq=T, attention="flash", dropout=model.dropout, bytes_each=each
+    )
+    return float(sum(kept.values()))
+
+
+def _long(hours: float) -> str:
+    for unit, a_unit in (("days", 24.0), ("hours", 1.0), ("minutes", 1 / 60)):
+        if hours >= 2 * a_unit:
+            return f"{hours / a_unit:,.1f} {unit}"
+    return f"{hours * 3600:,.0f} seconds"

@@ -1,0 +1,42 @@
+"""How a preset is trained where nobody says otherwise. Every value can be given on the command line.
+
+`liltown` is for a laptop: some minutes on two cores. The others are for GPUs: some 20 tokens a parameter or more, in
+batches of half a million tokens, as models of their size are trained (Brown et al. 2020, arXiv:2005.14165, table 2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from lilllm.training.config import TrainConfig
+
+RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "liltown": {"steps": 3000, "batch_size": 8, "lr": 3e-3, "eval_every": 300, "eval_batches": 12},
+        "lillm-39m": {"steps": 16_000, "batch_size": 512, "micro_batch": 32, "lr": 1e-3, "eval_batches": 8},
+        "lillm-300m": {"steps": 16_000, "batch_size": 512, "micro_batch": 16, "lr": 6e-4, "eval_batches": 16},
+    }
+)
+_OTHERS = {"steps": 20_000, "batch_size": 256, "micro_batch": 8, "lr": 3e-4, "eval_batches": 16}
+_CPU_ROWS = 4  # of a micro-batch on a CPU, where memory is dear
+
+
+def recipe(preset: str, device: torch.device, **given: Any) -> TrainConfig:
+    """The config for a preset on a device; what is given and not None takes its place.
+
+    Raises:
+        ValueError: what does not go together.
+    """
+    values: dict[str, Any] = dict(RECIPES.get(preset, _OTHERS))
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        values["precision"] = "bf16"
+    if device.type == "cpu" and values.get("micro_batch", 0) > _CPU_ROWS:
+        values["micro_batch"] = _CPU_ROWS
+    values |= {name: value for name, value in given.items() if value is not None}
+    if given.get("micro_batch") is None and values.get("micro_batch") and values["batch_size"] % values["micro_batch"]:
+        values["micro_batch"] = None if values["batch_size"] < values["micro_batch"] else 1
+    return TrainConfig(**values)
