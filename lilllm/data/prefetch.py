@@ -1,8 +1,11 @@
 """Make things ahead of who takes them, in a thread that ends by itself.
 
-The thread makes until ``depth`` things wait, and then it is over; the next `take` starts another. So no thread ever
-waits for somebody: if whoever takes goes away, by an exception, by a break, or because it was forgotten, there is
-nothing to close. A thread costs some 50 microseconds to start, and does so only where using is slower than making.
+The thread makes until ``depth`` things wait. Then it waits for room, but not for long: after a fifth of a second in
+which nobody took anything it is over, and the next `take` starts another. So if whoever takes goes away, by an
+exception, by a break, or because it was forgotten, there is nothing to close.
+
+To start a thread for every thing would be simpler still. But who starts a thread hands it the interpreter, and gets it
+back when the thread lets go of it, which may be when the thing is made: then nothing was made in the meantime.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+PATIENCE = 0.2  # seconds; a program that ends waits as long at most
 
 
 class Ahead(Generic[T]):
@@ -37,13 +42,14 @@ class Ahead(Generic[T]):
             self.number += 1
             return thing  # type: ignore[return-value]
         with self._changed:
-            self._start()
             while not self._made:
+                self._start()
                 self._changed.wait()
             thing, error = self._made.popleft()
+            self._changed.notify_all()  # there is room
             if error is None:
                 self.number += 1
-                self._start()  # there is room for one more
+                self._start()
         if error is not None:
             try:
                 raise error
@@ -53,28 +59,36 @@ class Ahead(Generic[T]):
 
     def _start(self) -> None:
         # A process that was forked off has the attribute, and not the thread.
-        if len(self._made) < self._depth and not (self._thread and self._thread.is_alive()):
+        if not (self._thread and self._thread.is_alive()):
             thread = threading.Thread(target=self._work, name="lilllm-prefetch")
             thread.start()
             self._thread = thread
 
     def _work(self) -> None:
-        while True:
-            try:
-                thing: T = self._make(self._making)
-            except BaseException as error:  # whatever it is, who waits must hear of it
-                self._done(None, error)
-                return
-            if self._done(thing, None):
-                return
+        while self._make_one() and self._room():
+            pass
 
-    def _done(self, thing: T | None, error: BaseException | None) -> bool:
-        """Hand it over; whether that was the last for now."""
+    def _make_one(self) -> bool:
+        try:
+            thing = self._make(self._making)
+        except BaseException as error:  # whatever it is, who waits must hear of it
+            self._hand_over(None, error)
+            return False
+        self._hand_over(thing, None)
+        return True
+
+    def _hand_over(self, thing: T | None, error: BaseException | None) -> None:
         with self._changed:
             self._made.append((thing, error))  # type: ignore[arg-type]
-            self._making += error is None
-            self._changed.notify()
-            over = error is not None or len(self._made) >= self._depth
-            if over:
+            self._changed.notify_all()
+            if error is None:
+                self._making += 1
+            else:
                 self._thread = None
-            return over
+
+    def _room(self) -> bool:
+        with self._changed:
+            if self._changed.wait_for(lambda: len(self._made) < self._depth, PATIENCE):
+                return True
+            self._thread = None
+            return False
