@@ -25,7 +25,8 @@ from lilllm.data.token_index import INDEX, JOURNAL, read_index, shard_name
 from lilllm.data.token_journal import is_being_written, read_journal
 from lilllm.data.tokens import TokenArray, check_range
 
-_HAND_BACK = 64 * 2**20  # bytes read between two times that mapped pages are handed back
+_HAND_BACK = 64 * 2**20  # bytes that may be mapped before all are handed back
+_AROUND = 512 * 2**10  # the system maps what lies around a read too: so much, measured on Linux 6.18
 _BLOCK = 8 * 2**20
 
 
@@ -99,7 +100,7 @@ class TokenFiles:
             parts.append(self._map(number)[within:upto])
             at += upto - within
         found = np.concatenate(parts) if parts else np.empty(0, self.dtype)
-        self._since += found.nbytes
+        self._since += found.nbytes + _AROUND
         if self._since > _HAND_BACK:
             self._hand_back()
         return found
