@@ -1,7 +1,7 @@
 """The recorder: what the program does, statement by statement, through ``sys.settrace``.
 
 Read in order:  Recorder.on_call (what is traced at all), Frame.on_event (line, return, exception), Recorder.step (one
-                step), Recorder.changes (what differs), Recorder.fold and resume (loops beyond their budget)
+                step), Recorder.changes (what differs), Recorder.fold, rest and resume (loops beyond their budget)
 
 The recorder keeps its own stack of frames, for CPython's holds many that are not traced. A step is written when a
 statement is about to run, with the names of its frame whose shown value differs from what was shown last: what the
@@ -144,6 +144,9 @@ class Frame:
         self.step = rec.step(self, frame, "l", statement, 0)
         if directives is not _NO_DIRECTIVES:
             rec.direct(self.step, directives)
+            number = self.source.plan.stepped_over.get(statement)
+            if number is not None:
+                rec.rest(self, frame, number)
 
     def unfold(self) -> None:
         self.rec.writer.count_folded(self.folded_step, self.folded_count)
@@ -499,28 +502,48 @@ class Recorder:
         top.step = self.step(top, frame, "f", loop.first, 0)
         self._checkpoint()
         if loop.woven:
-            setattr(builtins, FOLD, loop.number)
-            self._off = (frame, top, id(sys.exc_info()[1]))
-            sys.settrace(None)
+            self.rest(top, frame, loop.number)
         else:
             top.folded = loop
             top.folded_count = 1
             top.folded_step = top.step
             top.closed = True
 
+    def rest(self, top: Frame, frame: FrameType, number: int) -> None:
+        """Tracing is off until what is woven with this number, a loop or a statement, is left."""
+        setattr(builtins, FOLD, number)
+        self._off = (frame, top, id(sys.exc_info()[1]))
+        sys.settrace(None)
+
     def resume(self) -> None:
-        """Called by a folded loop when it is left, in whatever way."""
+        """Called by a folded loop, or a statement stepped over, when it is left, in whatever way."""
         if self._off is None or sys._getframe(1) is not self._off[0]:
             return  # the same loop in another call of the function
-        _, top, before = self._off
+        frame, top, before = self._off
         self._off = None
+        number = getattr(builtins, FOLD)
         setattr(builtins, FOLD, 0)
         if self.stopped:
             return
         error = sys.exc_info()[1]
         if error is not None and id(error) != before:
-            top.passing = self.values.exception(type(error), error)
-        sys.settrace(self._call)
+            self._left_by(error, top, frame, number)
+        if not self.stopped:
+            sys.settrace(self._call)
+
+    def _left_by(self, error: BaseException, top: Frame, frame: FrameType, number: int) -> None:
+        """A loop or statement that was not traced is left by an exception: of a statement, that is a step."""
+        try:
+            value = self.values.exception(type(error), error)
+            if number == top.source.plan.stepped_over.get(top.statement):
+                top.error = id(error)
+                self.step(top, frame, "x", self.line_of(top), value)
+            else:
+                top.passing = value
+        except Full as full:
+            self.stop(str(full), frame)
+        except Exception as problem:
+            self.fail(problem, frame)
 
     def caught(self) -> None:
         """Called by a handler that may have caught a RecursionError, for which CPython drops the trace function."""

@@ -8,6 +8,7 @@ Statements  Line events come by line; a step is a statement. A statement of seve
 Loops       Each loop becomes ``try: LOOP finally: if __lilllm_fold__ == ID: __lilllm_resume__()``. When a loop is
 folded             the recorder switches tracing off altogether, and the loop itself switches it on again however it is
 left: a hot loop runs at full speed. A loop that yields or awaits lets others run inside it, so it is not woven.
+Stepped over       A simple statement with ``@stepover`` is woven in the same way, and runs at full speed too.
 Handlers    ``except`` of a RecursionError begins with ``__lilllm_caught__()``: CPython drops the trace function when it
             cannot call it for lack of stack.
 What is woven in lies on lines past ``WOVEN``, which no statement has.
@@ -21,13 +22,15 @@ import itertools
 import re
 import tokenize
 from dataclasses import dataclass, field
+from typing import Any
 
 WOVEN = 10_000_000
 FOLD, RESUME, CAUGHT = "__lilllm_fold__", "__lilllm_resume__", "__lilllm_caught__"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _CATCHES_RECURSION = frozenset({"RecursionError", "RuntimeError", "Exception", "BaseException"})
-_loop_numbers = itertools.count(1)
+_SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Return)  # with a call worth stepping over
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Plan:
     directives: dict[int, Directives] = field(default_factory=dict)
     step_into: list[str] = field(default_factory=list)
     loops: dict[ast.stmt, Loop] = field(default_factory=dict)
+    stepped_over: dict[int, int] = field(default_factory=dict)  # line of a woven statement -> its number
 
 
 def plan(tree: ast.Module, text: str) -> Plan:
@@ -107,7 +111,7 @@ def _find_loops(node: ast.AST, around: Loop | None, made: Plan) -> None:
     elif isinstance(node, ast.For | ast.While | ast.AsyncFor):
         last = max(item.end_lineno or item.lineno for item in node.body)
         woven = not isinstance(node, ast.AsyncFor) and not _suspends(node)
-        around = inside = made.loops[node] = Loop(next(_loop_numbers), node.lineno, last, woven)
+        around = inside = made.loops[node] = Loop(next(_numbers), node.lineno, last, woven)
     if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case) and around is not None:
         first, _, end = _header(node)
         made.loop.update(dict.fromkeys(range(first, end + 1), around))
@@ -137,6 +141,21 @@ class Weave(ast.NodeTransformer):
     def __init__(self, made: Plan) -> None:
         self._made = made
 
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        """A notebook shows the value of a cell's last expression, which therefore stays what it is."""
+        kept = node.body[-1] if node.body and isinstance(node.body[-1], ast.Expr) else None
+        node.body = [item if item is kept else self.visit(item) for item in node.body]
+        return node
+
+    def visit(self, node: ast.AST) -> Any:
+        if not isinstance(node, _SIMPLE):
+            return super().visit(node)
+        asked = self._made.directives.get(node.lineno)
+        if asked is None or not asked.stepover or _suspends(node):
+            return node
+        number = self._made.stepped_over.setdefault(node.lineno, next(_numbers))
+        return _until_left(node, number)
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """torch.compile reads the bytecode of what it compiles, so that is left alone."""
         if any("compile" in ast.unparse(item) for item in node.decorator_list):
@@ -154,10 +173,7 @@ class Weave(ast.NodeTransformer):
         self.generic_visit(node)
         if not loop.woven:
             return node
-        after = ast.parse(f"if {FOLD} == {loop.number}: {RESUME}()").body
-        for statement in after:
-            _place(statement, node.lineno + WOVEN)
-        return ast.copy_location(ast.Try(body=[node], handlers=[], orelse=[], finalbody=after), node)
+        return _until_left(node, loop.number)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         self.generic_visit(node)
@@ -167,6 +183,14 @@ class Weave(ast.NodeTransformer):
             _place(call, node.lineno + WOVEN)
             node.body.insert(0, call)
         return node
+
+
+def _until_left(node: ast.stmt, number: int) -> ast.Try:
+    """The statement, which switches tracing on again when it is left, if tracing was switched off for its sake."""
+    after = ast.parse(f"if {FOLD} == {number}: {RESUME}()").body
+    for statement in after:
+        _place(statement, node.lineno + WOVEN)
+    return ast.copy_location(ast.Try(body=[node], handlers=[], orelse=[], finalbody=after), node)
 
 
 def _place(tree: ast.AST, line: int) -> None:
