@@ -1,5 +1,5 @@
 """The viewer: `streamlit run viewer`. Maps the course, opens a lecture, compares two, shows the museum and the runs of
-training, opens files.
+training, tries models, opens files.
 
 `?trace=NAME&step=N` opens the trace NAME of the list at a step. NAME selects from the list and is never a path.
 """
@@ -12,6 +12,7 @@ from compare_page import compare_page
 from home_page import lectures_page
 from museum_page import museum
 from open_page import open_page
+from playground_page import playground_page
 from runs_page import runs_page
 
 st.set_page_config(page_title="lilllm", layout="wide", initial_sidebar_state="collapsed")
@@ -53,6 +54,7 @@ page = st.Page(lectures_page, title="Lectures", default=True, url_path="lectures
 pages = [page, st.Page(compare_page, title="Compare", url_path="compare")]
 pages.append(museum())
 pages.append(st.Page(runs_page, title="Runs", url_path="runs"))
+pages.append(st.Page(playground_page, title="Playground", url_path="playground"))
 pages.append(st.Page(open_page, title="Open a file", url_path="open"))
 if (root() / "lectures" / "GLOSSARY.md").is_file():
     pages.append(st.Page(glossary_page, title="Glossary", url_path="glossary"))

@@ -1,0 +1,100 @@
+"""Talk with a checkpoint: its answer comes piece by piece and can be stopped; the same seed gives the same answer.
+
+A model that only learned to go on with texts goes on with what was said: the talk is one text, turn after turn. What
+was written before a stop stays.
+"""
+
+from __future__ import annotations
+
+import time
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from lilllm.inference import Speaker
+
+EVERY = 0.05  # seconds between two drawings of an answer that grows
+_MOST = 4000
+
+
+def _clear() -> None:
+    st.session_state["said"] = []
+
+
+def _stop() -> None:
+    """The answer on its way ends here: its run of the script was left for this one."""
+    for turn in st.session_state.get("said", []):
+        if turn["going"]:
+            turn["going"], turn["note"] = False, f"{turn['pieces']} pieces, stopped by you; seed {turn['seed']}"
+
+
+def shown(text: str) -> str:
+    return f'<div class="written">{escape(text)}</div>'
+
+
+def prompt_of(speaker: Speaker, said: list[dict[str, Any]], max_new: int) -> str:
+    """The talk so far as one text, its last part if it is longer than the model's context less the answer."""
+    text = "".join(turn["text"] for turn in said)
+    ids = speaker.encode(text)
+    room = max(1, speaker.context_len - max_new + 1, speaker.context_len // 2)
+    return text if len(ids) <= room else speaker.tokenizer.decode(ids[-room:])
+
+
+def chat_view(speaker: Speaker) -> None:
+    columns = st.columns(4, vertical_alignment="bottom")
+    options: dict[str, Any] = {
+        "temperature": columns[0].slider("Temperature", 0.0, 2.0, 0.8, 0.05, key="chat_temperature"),
+        "top_p": columns[1].slider("Top-p", 0.05, 1.0, 0.95, 0.05, key="chat_top_p"),
+    }
+    max_new = int(columns[2].number_input("Tokens at most", 1, 2000, 120, key="chat_tokens"))
+    seed = int(columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="chat_seed"))
+    owner = (speaker.name, id(speaker))
+    if st.session_state.get("said_by") != owner:
+        st.session_state["said_by"] = owner
+        _clear()
+    said: list[dict[str, Any]] = st.session_state["said"]
+    _stop()  # whatever brought this run of the script ended the answer of the last one
+    if not said:
+        st.info("Begin a text, and the model goes on with it. It learned no dialogue, only how texts go on.")
+    for turn in said:
+        with st.chat_message(turn["role"]):
+            st.html(shown(turn["text"]))
+            if turn["note"]:
+                st.caption(turn["note"])
+    asked = st.chat_input("Begin a text, or go on with it", key="asked", max_chars=_MOST)
+    place = st.container()
+    if asked:
+        with place:
+            _answer(speaker, said, asked, max_new, seed, options)
+    elif said:
+        st.button("Clear", key="clear", on_click=_clear)
+
+
+def _answer(
+    speaker: Speaker, said: list[dict[str, Any]], asked: str, max_new: int, seed: int, options: dict[str, Any]
+) -> None:
+    said.append({"role": "user", "text": asked, "note": "", "going": False})
+    with st.chat_message("user"):
+        st.html(shown(asked))
+    prompt = prompt_of(speaker, said, max_new)
+    turn: dict[str, Any] = {"role": "assistant", "text": "", "note": "", "going": True, "pieces": 0, "seed": seed}
+    said.append(turn)
+    with st.chat_message("assistant"):
+        place, button = st.empty(), st.empty()
+        button.button("Stop", key="stop", on_click=_stop)
+        drawn = 0.0
+        talk = speaker.stream(prompt, max_new=max_new, seed=seed, **options)
+        for piece in talk:
+            turn["text"] += piece
+            turn["pieces"] += 1
+            if time.monotonic() - drawn > EVERY:
+                place.html(shown(turn["text"]))
+                drawn = time.monotonic()
+        place.html(shown(turn["text"]))
+        button.empty()
+        why = {"stop": "the end of its text", "length": "the most tokens allowed"}.get(str(talk.ended), "")
+        turn["note"] = f"{len(talk.tokens)} tokens, ended by {'its context' if talk.full else why}; seed {seed}"
+        turn["going"] = False
+        st.caption(turn["note"])

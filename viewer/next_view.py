@@ -1,0 +1,77 @@
+"""What may come next: the model's likeliest tokens with their probabilities; one click goes on with one of them.
+
+The continuation is kept as tokens, not as text: a token may be half a character, and text cut into tokens anew may be
+cut elsewhere.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from plain import plain
+from token_marks import label, marked, pieces
+
+if TYPE_CHECKING:
+    from lilllm.inference import Speaker
+
+PROMPT = "Lily went to the"
+_MOST_PROMPT = 4000
+
+
+def _take(token: int) -> None:
+    st.session_state["continued"] = [*st.session_state.get("continued", []), token]
+
+
+def _undo() -> None:
+    st.session_state["continued"] = st.session_state.get("continued", [])[:-1]
+
+
+def _over() -> None:
+    st.session_state["continued"] = []
+
+
+def bar(probability: float, most: float) -> str:
+    """A probability as a bar: its length by the likeliest of those shown, with its number.
+
+    >>> bar(0.25, 0.5).count("50.0%"), "25.0 %" in bar(0.25, 0.5)
+    (1, True)
+    """
+    width = 100 * probability / most if most > 0 else 0.0
+    said = f"{100 * probability:.1f} %" if probability >= 0.0005 else f"{100 * probability:.1g} %"
+    return f'<div class="chance"><span style="width: {width:.1f}%"></span><b>{escape(said)}</b></div>'
+
+
+def next_view(speaker: Speaker) -> None:
+    from scores import choice_of, fitting, next_logits
+
+    prompt = st.text_area("Text", PROMPT, key="prompt", max_chars=_MOST_PROMPT, height=80, on_change=_over)
+    owner = (speaker.name, id(speaker))
+    if st.session_state.get("continued_by") != owner:  # another model's tokens mean something else
+        st.session_state["continued_by"] = owner
+        _over()
+    continued: list[int] = st.session_state["continued"]
+    before = speaker.encode(prompt or "")
+    ids = [*before, *continued]
+    st.html(marked(pieces(speaker.tokenizer, ids), numbers=False, new_from=len(before)))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Undo", key="undo", on_click=_undo, disabled=not continued)
+        st.button("Start over", key="over", on_click=_over, disabled=not continued)
+    if continued and continued[-1] in speaker.ends:
+        st.info("The text ended here. Undo goes back.")
+        return
+    if len(ids) > speaker.context_len:
+        st.caption(f"The model sees the last {len(fitting(speaker, ids)):,} of {len(ids):,} tokens: its context.")
+    choice = choice_of(next_logits(speaker, ids), st.session_state.get("how_many", 10))
+    st.markdown(
+        f"The choice is worth **{choice.choices:,.1f} tokens** of {speaker.tokenizer.vocab_size:,} "
+        "(2 to the power of its entropy in bits). Click one to go on with it:"
+    )
+    most = choice.top[0][1]
+    for place, (token, probability) in enumerate(choice.top):
+        name = "end of text" if token in speaker.ends else label(speaker.tokenizer.token_bytes(token))
+        with st.container(horizontal=True, vertical_alignment="center", key=f"candidate-{place}"):
+            st.button(plain(name), key=f"take-{place}", on_click=_take, args=(token,), width=150, help=f"Token {token}")
+            st.html(bar(probability, most))
+    st.slider("How many candidates", 3, 30, 10, key="how_many")
