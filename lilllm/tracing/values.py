@@ -6,16 +6,14 @@ numbers to see what a statement changed: in a list only the first and last eleme
 Read in order:  Values.encode (atoms), _containers, _instance, _other (how a type finds its encoder)
 
 No ``__repr__``, ``__len__``, ``__iter__``, ``__eq__`` or property of the program is called: objects are read through
-their ``__dict__`` and containers through the methods of their built-in base. The one exception is ``_trace_repr_``,
-which exists to be called. Whatever goes wrong while reading becomes a ``Cut``.
+their ``__dict__`` (objects.py) and containers through the methods of their built-in base. The one exception is
+``_trace_repr_``, which exists to be called. Whatever goes wrong while reading becomes a ``Cut``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import hashlib
-import io
 import re
 import sys
 import types
@@ -29,6 +27,7 @@ import msgspec
 
 from lilllm.tracing import arrays, views
 from lilllm.tracing.format import Cut, Instance, Mapping, Rich, Scalar, Sequence, Text, Value
+from lilllm.tracing.objects import LONG_INT, attributes, integer, is_library, message
 from lilllm.tracing.recognise import recogniser
 from lilllm.tracing.rich import Shown, shown, whole_characters
 from lilllm.tracing.writer import Full
@@ -37,11 +36,7 @@ _HEADS = (32, 12, 6, 4)  # elements shown at the start of a container, by depth;
 _TAILS = (8, 4, 2, 1)
 _NODES = 200  # containers shown within one value
 _TEXT = 1000  # characters of a text by itself; of one in a container a fifth
-_LONG_INT = 1024  # bits
 _PLAIN = frozenset({int, str})
-# The ways of telling an exception that are Python's own, and so run none of the program's code.
-_TELLERS = (BaseException, KeyError, OSError, SyntaxError, ImportError, UnicodeDecodeError, UnicodeEncodeError)
-_SAFE_STR = tuple(teller.__str__ for teller in _TELLERS)
 _SORTED_SET = 64  # sets up to this size are shown in order, so that a hash seed does not show
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _CODE_TYPES = (
@@ -108,7 +103,7 @@ class Values:
 
     def exception(self, kind: type[BaseException], error: BaseException | None) -> int:
         """A Text of kind = the class; the message where it is built of plain values."""
-        return self._text(kind.__name__, _message(error))
+        return self._text(kind.__name__, message(error))
 
     def cut(self, kind: str, text: str) -> int:
         return self._intern(Cut(kind=kind, text=text))
@@ -125,9 +120,9 @@ class Values:
     def _int(self, obj: int, depth: int) -> int:
         number = self._atoms.get(obj)
         if number is None:
-            text = _integer(obj)
+            text = integer(obj)
             number = self._intern(Scalar(kind="int", text=text))
-            if obj.bit_length() <= _LONG_INT:
+            if obj.bit_length() <= LONG_INT:
                 self._atoms[obj] = number
         return number
 
@@ -292,7 +287,7 @@ class Values:
         return self._intern(Instance(kind=type(obj).__name__))
 
     def _instance(self, obj: Any, depth: int) -> int:
-        fields = _attributes(obj)
+        fields = attributes(obj)
         return self._fields(obj, depth, fields)
 
     def _named_tuple(self, obj: Any, depth: int) -> int:
@@ -413,67 +408,4 @@ class Values:
                 return encoder
         if kind.__module__ in _REPR_MODULES or (kind.__module__ == "numpy" and kind.__name__.endswith("DType")):
             return self._repr
-        return self._opaque if _is_library(kind) else self._instance
-
-
-def _attributes(obj: Any) -> list[tuple[str, Any]]:
-    """Names and values of ``__dict__`` and slots, read without the object's own code. An ``nn.Module``, finished or
-    half-built, gives its parameters, buffers and modules."""
-    fields: dict[str, Any] = {}
-    with contextlib.suppress(AttributeError):
-        fields.update(object.__getattribute__(obj, "__dict__"))
-    for base in type(obj).__mro__:
-        for name, member in base.__dict__.items():
-            if isinstance(member, types.MemberDescriptorType) and name not in fields and base.__module__ != "builtins":
-                try:
-                    fields[name] = member.__get__(obj)
-                except AttributeError:
-                    continue
-    torch = sys.modules.get("torch")
-    module = getattr(getattr(torch, "nn", None), "Module", None)
-    if isinstance(module, type) and isinstance(obj, module):
-        inside = [fields.get(part) or {} for part in ("_parameters", "_buffers", "_modules")]
-        own = {name: value for name, value in fields.items() if not name.startswith("_") and name != "training"}
-        fields = {**inside[0], **inside[1], **inside[2], **own}
-    elif type(obj).__module__.startswith("torch."):
-        fields = {name: value for name, value in fields.items() if not name.startswith("_") and name != "defaults"}
-    return [(name, value) for name, value in fields.items() if isinstance(name, str) and not name.startswith("__")]
-
-
-def _is_library(kind: type) -> bool:
-    """Whether instances are shown by their class alone: the attributes of a figure or a file say nothing to a reader.
-
-    Layers and optimizers of torch, plain records and the package that the course builds are looked into.
-    """
-    if issubclass(kind, io.IOBase):
-        return True
-    if hasattr(kind, "__dataclass_fields__") or kind is types.SimpleNamespace:
-        return False
-    package = kind.__module__.partition(".")[0]
-    if package == __name__.partition(".")[0] or kind.__module__.startswith(("torch.nn", "torch.optim")):
-        return False
-    if package in sys.stdlib_module_names:
-        return package != "__main__"
-    file = getattr(sys.modules.get(package), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
-
-
-def _integer(obj: int) -> str:
-    bits = obj.bit_length()
-    if bits <= _LONG_INT:
-        return int.__repr__(obj)
-    sign = "-" if obj < 0 else ""
-    return f"{sign}0x{abs(obj) >> (bits - 64):x}... ({bits:,} bits)"
-
-
-def _message(error: BaseException | None) -> str:
-    """What ``str(error)`` says for built-in exceptions; of one with its own ``__str__`` only plain arguments."""
-    if error is None:
-        return ""
-    if type(error).__str__ in _SAFE_STR:
-        arguments = error.args
-        if all(type(item) in (str, int, float, bool, type(None), bytes) for item in arguments):
-            return str(error)
-    return ", ".join(
-        item if type(item) is str else repr(item) for item in error.args if type(item) in (str, int, float)
-    )
+        return self._opaque if is_library(kind) else self._instance
