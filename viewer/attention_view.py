@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lilllm.inference import Speaker
 
 MOST_TOKENS = 64
-PROMPT = "Lily had 3 apples. She gave 1 apple to Tom. Lily has"
+PROMPT = "On Tuesday, Noah had 3 coins. He met Clara in the park. Clara said to Noah,"
 _DARK, _LIGHT = (0x0B, 0x1E, 0x3C), (0xFF, 0xE9, 0x5C)  # from no weight to the most; lightness says it without colour
 _SHOWN = 144  # heads in the overview, of which a large model has more
 
@@ -55,19 +55,24 @@ def rows_of(weights: np.ndarray, names: list[str]) -> pd.DataFrame:
 
 def chart(names: list[str]) -> dict[str, Any]:
     """The large map; the order of tokens is the text's."""
-    side = max(320, min(640, 40 + 22 * len(names)))
+    side = 130 + 20 * max(8, len(names))  # every token has its name
     axis = {"type": "ordinal", "sort": names, "scale": {"domain": names}}
     return {
         "description": "Attention weights: each row is a token that looks, each column one that it looks at.",
         "mark": {"type": "rect", "aria": False},
         "encoding": {
-            "x": axis | {"field": "at", "title": "looked at", "axis": {"labelAngle": -90, "orient": "top"}},
-            "y": axis | {"field": "looks", "title": "the token that looks"},
+            "x": axis
+            | {
+                "field": "at",
+                "title": "looked at",
+                "axis": {"labelAngle": -90, "orient": "top", "labelOverlap": False},
+            },
+            "y": axis | {"field": "looks", "title": "the token that looks", "axis": {"labelOverlap": False}},
             "color": {
                 "field": "weight",
                 "type": "quantitative",
                 "title": "Weight",
-                "scale": {"type": "sqrt", "range": ["#0b1e3c", "#ffe95c"], "domainMin": 0},
+                "scale": {"type": "sqrt", "range": ["#0b1e3c", "#ffe95c"], "interpolate": "rgb", "domainMin": 0},
             },
             "tooltip": [
                 {"field": "looks", "title": "Token"},
@@ -76,7 +81,7 @@ def chart(names: list[str]) -> dict[str, Any]:
             ],
         },
         "height": side,
-        "padding": 4,
+        "padding": {"left": 4, "right": 4, "top": 4, "bottom": 4},
     }
 
 

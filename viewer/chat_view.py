@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 
 EVERY = 0.05  # seconds between two drawings of an answer that grows
 _MOST = 4000
+_ENDED = {"stop": "then the end of its text", "length": "as many as allowed"}
 
 
 def _clear() -> None:
     st.session_state["said"] = []
 
 
-def _stop() -> None:
-    """The answer on its way ends here: its run of the script was left for this one."""
-    for turn in st.session_state.get("said", []):
+def _ended(said: list[dict[str, Any]]) -> None:
+    """An answer on its way ended here: its run of the script was left for this one."""
+    for turn in said:
         if turn["going"]:
-            turn["going"], turn["note"] = False, f"{turn['pieces']} pieces, stopped by you; seed {turn['seed']}"
+            turn["going"], turn["note"] = False, f"stopped; seed {turn['seed']}"
 
 
 def shown(text: str) -> str:
-    return f'<div class="written">{escape(text)}</div>'
+    return f'<div class="written">{escape(text) if text else "<i>nothing</i>"}</div>'
 
 
 def prompt_of(speaker: Speaker, said: list[dict[str, Any]], max_new: int) -> str:
@@ -55,21 +56,21 @@ def chat_view(speaker: Speaker) -> None:
         st.session_state["said_by"] = owner
         _clear()
     said: list[dict[str, Any]] = st.session_state["said"]
-    _stop()  # whatever brought this run of the script ended the answer of the last one
-    if not said:
-        st.info("Begin a text, and the model goes on with it. It learned no dialogue, only how texts go on.")
-    for turn in said:
-        with st.chat_message(turn["role"]):
-            st.html(shown(turn["text"]))
-            if turn["note"]:
-                st.caption(turn["note"])
-    asked = st.chat_input("Begin a text, or go on with it", key="asked", max_chars=_MOST)
-    place = st.container()
-    if asked:
-        with place:
+    _ended(said)
+    history, below = st.container(), st.container()
+    asked = below.chat_input("Begin a text, or go on with it", key="asked", max_chars=_MOST)
+    with history:
+        if not said and not asked:
+            st.info("Begin a text, and the model goes on with it. It learned no dialogue, only how texts go on.")
+        for turn in said:
+            with st.chat_message(turn["role"]):
+                st.html(shown(turn["text"]))
+                if turn["note"]:
+                    st.caption(turn["note"])
+        if asked:
             _answer(speaker, said, asked, max_new, seed, options)
-    elif said:
-        st.button("Clear", key="clear", on_click=_clear)
+    if said:
+        below.button("Clear", key="clear", on_click=_clear)
 
 
 def _answer(
@@ -79,22 +80,22 @@ def _answer(
     with st.chat_message("user"):
         st.html(shown(asked))
     prompt = prompt_of(speaker, said, max_new)
-    turn: dict[str, Any] = {"role": "assistant", "text": "", "note": "", "going": True, "pieces": 0, "seed": seed}
+    turn: dict[str, Any] = {"role": "assistant", "text": "", "note": "", "going": True, "seed": seed}
     said.append(turn)
     with st.chat_message("assistant"):
         place, button = st.empty(), st.empty()
-        button.button("Stop", key="stop", on_click=_stop)
+        button.button("Stop", key="stop")  # any run of the script ends this one
         drawn = 0.0
         talk = speaker.stream(prompt, max_new=max_new, seed=seed, **options)
         for piece in talk:
             turn["text"] += piece
-            turn["pieces"] += 1
             if time.monotonic() - drawn > EVERY:
                 place.html(shown(turn["text"]))
                 drawn = time.monotonic()
         place.html(shown(turn["text"]))
         button.empty()
-        why = {"stop": "the end of its text", "length": "the most tokens allowed"}.get(str(talk.ended), "")
-        turn["note"] = f"{len(talk.tokens)} tokens, ended by {'its context' if talk.full else why}; seed {seed}"
+        n = len(talk.tokens)
+        why = "its context is full" if talk.full else _ENDED[talk.ended or "length"]
+        turn["note"] = f"{n} token{'' if n == 1 else 's'}, {why}; seed {seed}"
         turn["going"] = False
         st.caption(turn["note"])

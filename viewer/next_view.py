@@ -16,7 +16,7 @@ from token_marks import label, marked, pieces
 if TYPE_CHECKING:
     from lilllm.inference import Speaker
 
-PROMPT = "Lily went to the"
+PROMPT = "On Tuesday, Noah went to the"
 _MOST_PROMPT = 4000
 
 

@@ -13,8 +13,9 @@ from token_marks import label
 if TYPE_CHECKING:
     from lilllm.inference import Speaker
 
-PROMPT = "Once upon a time"
+PROMPT = "On Tuesday, Noah was in the"
 _BARS = 12
+_ENDED = {"stop": "then the end of its text", "length": "as many as asked for"}
 
 
 def _asked() -> dict[str, dict[str, Any]]:
@@ -45,7 +46,7 @@ def _written(
 ) -> tuple[str, int, str]:
     """What one sampler writes; kept by the model's files (``owner``), the text and the options."""
     talk = _speaker.stream(prompt, max_new=max_new, seed=seed, **dict(options))
-    return "".join(talk), len(talk.tokens), "full context" if talk.full else str(talk.ended)
+    return "".join(talk), len(talk.tokens), "its context is full" if talk.full else _ENDED[talk.ended or "length"]
 
 
 def rows_of(names: list[str], before: list[float], after: list[float]) -> pd.DataFrame:
@@ -54,7 +55,14 @@ def rows_of(names: list[str], before: list[float], after: list[float]) -> pd.Dat
 
 def chart(names: list[str], top: float) -> dict[str, Any]:
     """Bars of what is left over the outlines of what the model gave, the likeliest token first."""
-    y = {"field": "token", "type": "nominal", "sort": names, "scale": {"domain": names}, "title": None}
+    y = {
+        "field": "token",
+        "type": "nominal",
+        "sort": names,
+        "scale": {"domain": names},
+        "title": None,
+        "axis": {"labelOverlap": False},
+    }
     x = {
         "type": "quantitative",
         "title": "Probability",
@@ -77,7 +85,7 @@ def chart(names: list[str], top: float) -> dict[str, Any]:
             },
         ],
         "height": 20 * len(names) + 30,
-        "padding": 2,
+        "padding": {"left": 4, "right": 4, "top": 4, "bottom": 4},
     }
 
 
@@ -112,7 +120,7 @@ def samplers_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
                 st.markdown(f"**{plain(name)}** · leaves {kept:,} of {speaker.tokenizer.vocab_size:,} tokens")
                 st.vega_lite_chart(rows_of(names, given, values), chart(names, top), width="stretch")
                 st.html(f'<div class="written"><b>{escape(prompt[-80:])}</b>{escape(text)}</div>')
-                st.caption(f"{count} token{'' if count == 1 else 's'}, ended by {plain(ended)}")
+                st.caption(f"{count} token{'' if count == 1 else 's'}, {plain(ended)}")
 
 
 def _names(speaker: Speaker, tokens: list[int]) -> list[str]:

@@ -92,6 +92,7 @@ def attention_weights(speaker: Speaker, ids: Sequence[int]) -> np.ndarray:
 def _weights(
     layer: MultiHeadAttention,
     x: torch.Tensor,
+    /,  # the block's own words follow, its number "layer" among them
     *,
     mask: torch.Tensor | None = None,
     rope: tuple[torch.Tensor, torch.Tensor] | None = None,

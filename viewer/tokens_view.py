@@ -15,7 +15,7 @@ from lilllm.data import python_docs
 
 MOST_TEXT = 5000
 _VOCABULARY = 2000
-_EXAMPLE = "Lily gave the baker 3 coins.\n  naïve café — 你好 👩‍🚀"
+_EXAMPLE = "Noah gave the baker 3 coins.\n  naïve café — 你好 👩‍🚀"
 # All but bytes learn from the same English, so that what differs is the method.
 _KINDS: dict[str, str] = {
     "Bytes": "256 tokens for every text there is",
@@ -45,7 +45,7 @@ def _trained(kind: str) -> Any:
 def tokens_view(own: Callable[[], Any] | None, name: str | None) -> None:
     """``own`` loads the tokenizer of the chosen checkpoint, called ``name``."""
     text = st.text_area("Text", _EXAMPLE, key="text", max_chars=MOST_TEXT, height=110)
-    kinds = [*_KINDS, *([f"of {name}"] if own is not None and name else [])]
+    kinds = [*_KINDS, *([f"Of {name}"] if own is not None and name else [])]
     chosen = st.pills("Tokenizers", kinds, selection_mode="multi", default=[kinds[0], "BPE", *kinds[6:]], key="kinds")
     numbers = st.toggle("Ids and bytes below each token", value=True, key="numbers")
     if not chosen:
