@@ -5,7 +5,7 @@ The corpus is a file of 25 million uint16 tokens, memory-mapped, a batch 8 rows 
     memmap        random windows of np.memmap, stacked in the training loop as nanoGPT does: no epochs, no resuming
     DataLoader    the same windows as a map-style dataset in torch's DataLoader, shuffled, with 0 and with 2 workers
 
-Three figures each, the best of several rounds taken in turn:
+Three figures each, the first two the best of several rounds taken in turn:
 
     batches/s     when nothing else is done
     waited        for a batch, by a loop whose step takes 5 ms on another device (it sleeps): what training loses
@@ -81,13 +81,14 @@ def data_loader(path: Path, workers: int, start: int) -> Iterator[Any]:
     return itertools.islice(itertools.chain.from_iterable(itertools.repeat(loader)), start, None)
 
 
-def rate(make: Make, n: int) -> float:
+def rate(make: Make, seconds: float) -> float:
     batches = make(0)
     next(batches)
-    began = time.perf_counter()
-    for _ in itertools.islice(batches, n):
-        pass
-    return n / (time.perf_counter() - began)
+    n, began = 0, time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        next(batches)
+        n += 1
+    return n / passed
 
 
 def waited(make: Make, n: int) -> float:
@@ -125,19 +126,17 @@ def measure(corpus: TokenFiles, path: Path, small: bool) -> None:
         "DataLoader": lambda start: data_loader(path, 0, start),
         "DataLoader, 2 workers": lambda start: data_loader(path, 2, start),
     }
-    n, steps, at, rounds = (20, 3, 10, 1) if small else (1500, 100, 2000, 5)
+    seconds, steps, at, rounds = (0.02, 3, 10, 1) if small else (0.5, 50, 2000, 5)
     rates: dict[str, list[float]] = {name: [] for name in ways}
     waits: dict[str, list[float]] = {name: [] for name in ways}
-    resumes: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, make in ways.items():
-            rates[name].append(rate(make, n))
+            rates[name].append(rate(make, seconds))
             waits[name].append(waited(make, steps))
-            resumes[name].append(resumed(make, at))
     print(f"{B} x {T} tokens{'':11} {'batches/s':>9} {'of ours':>8} {'waited us':>10} {'resume ms':>10}")
     best = {name: max(rates[name]) for name in ways}
     for name in ways:
-        resume = "-" if name == "memmap" else f"{1000 * min(resumes[name]):.1f}"
+        resume = "-" if name == "memmap" else f"{1000 * resumed(ways[name], at):.1f}"
         figures = f"{best[name]:9.0f} {best[name] / best['lilllm']:8.2f} {1e6 * min(waits[name]):10.0f} {resume:>10}"
         print(f"{name:24} {figures}")
     theirs = max(best["DataLoader"], best["DataLoader, 2 workers"])

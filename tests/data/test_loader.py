@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilllm.data import Batch, Loader, TokenArray, sequential
+from lilllm.data import Batch, Loader, TokenArray, sequential, write_tokens
 
 
 def counted(n: int) -> TokenArray:
@@ -142,7 +143,33 @@ def test_any_batch_can_be_looked_at_and_nothing_moves() -> None:
     state = loader.state_dict()
     assert [windows(loader.batch(i)) for i in (70, 0, 99, 64, 63)] == [all_of_them[i] for i in (70, 0, 99, 64, 63)]
     assert loader.windows(70).tolist() == all_of_them[70]
+    loader.windows(70)[:] = 0  # the caller's own
+    assert loader.windows(70).tolist() == all_of_them[70]
     assert loader.state_dict() == state
+
+
+class Spelt:
+    """A tokenizer of texts that are numbers."""
+
+    vocab_size = 1000
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        return [[int(word) for word in text.split() if word.isdigit()] for text in texts]
+
+
+def test_files_in_shards_give_what_memory_gives(tmp_path: Path) -> None:
+    texts = [" ".join(str(i % 999 + 1) for i in range(start, start + start % 13 + 1)) for start in range(0, 5000, 7)]
+    files = write_tokens(texts, Spelt(), tmp_path / "tokens", eos=0, shard_tokens=50, workers=1, progress=False)
+    memory = TokenArray(files.read(0, len(files)), vocab_size=1000, eos=0)
+    shape: dict[str, Any] = {"batch_size": 3, "context_len": 120, "documents": True}
+    # A window of 121 tokens lies in three or four files.
+    one, other = Loader(files, **shape), Loader(memory, **shape)
+    for a, b in itertools.islice(zip(one, other, strict=True), 2 * one.epoch_batches):
+        assert torch.equal(a.tokens, b.tokens)
+        assert torch.equal(a.targets, b.targets)
+        assert a.documents is not None
+        assert b.documents is not None
+        assert torch.equal(a.documents, b.documents)
 
 
 def test_documents_are_told_apart_by_their_eos() -> None:
