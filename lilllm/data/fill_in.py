@@ -12,7 +12,9 @@ middle is learnt: it is PSM with an empty prefix, whose middle is prefix and mid
 cursor then stands last, and a cache of keys and values stays good while the reader types on.
 
 The paper cuts at characters, before the text is tokens; so does its model cope with a cursor in the middle of a word.
-Here the cuts are between tokens: a prompt that ends within a word is then harder.
+Here the cuts are between tokens: a prompt that ends within a word is then harder. The paper also does best when it
+turns documents round within a packed row; if it is done before packing, as by who calls this for each document, the end
+of a row may part a middle from its suffix.
 
 Source: Bavarian et al. 2022, Efficient Training of Language Models to Fill in the Middle, arXiv:2207.14255 (section 3).
 """
