@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -68,22 +67,17 @@ def index_digest(header: Header, shards: list[Shard]) -> str:
     return tokens_digest(dtype, header.vocab_size, header.eos, [f"{s.tokens} {s.sha256}" for s in shards])
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside ``path`` and rename: a reader sees the old file or the new one, never a part."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def write_index(folder: Path, index: Index) -> None:
-    """Write ``index.json``, readable by people too."""
-    write_whole(folder / INDEX, json.dumps(msgspec.to_builtins(index), indent=1, ensure_ascii=False).encode() + b"\n")
+    """Write ``index.json``, readable by people too: beside it, then renamed, so that it is whole or not there.
+
+    The name beside it is always the same: a writer that is killed leaves nothing that the next one does not take away.
+    """
+    beside = folder / (INDEX + PARTIAL)
+    with beside.open("wb") as file:
+        file.write(json.dumps(msgspec.to_builtins(index), indent=1, ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(folder / INDEX)
 
 
 def read_index(folder: Path) -> Index:

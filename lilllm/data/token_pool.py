@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import pickle
 import signal
-import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from multiprocessing import get_context
@@ -116,16 +115,16 @@ _DIED = (
 
 def _serve(connection: Connection, encoder: Encoder) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one alone answers
-    while True:
-        try:
+    try:
+        while True:
             chunk = connection.recv()
-        except (EOFError, OSError):
-            sys.exit()  # the first process is gone, or has enough
-        answer: Encoded | Exception
-        try:
-            answer = encoder(chunk)
-        except ValueError as error:
-            answer = error
-        except Exception as error:  # whatever it is, it belongs into the process that the user sees
-            answer = RuntimeError(f"{type(error).__name__}: {error}")
-        connection.send(answer)
+            answer: Encoded | Exception
+            try:
+                answer = encoder(chunk)
+            except ValueError as error:
+                answer = error
+            except Exception as error:  # whatever it is, it belongs into the process that the user sees
+                answer = RuntimeError(f"{type(error).__name__}: {error}")
+            connection.send(answer)
+    except (EOFError, OSError):
+        return  # the first process is gone, or has enough

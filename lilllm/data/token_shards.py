@@ -44,7 +44,7 @@ class ShardWriter:
     """The token files of ``folder`` while they are written, from where the journal says.
 
     Attributes:
-        tokens: ids written, those after the last mark included.
+        tokens, documents: written, those after the last mark included.
         mark: what is safe.
     Raises:
         ValueError: the folder holds other things, or the beginning of a corpus with another header; another process
@@ -73,6 +73,10 @@ class ShardWriter:
     @property
     def tokens(self) -> int:
         return self._now.tokens
+
+    @property
+    def documents(self) -> int:
+        return self._now.documents
 
     def append(self, encoded: Encoded) -> None:
         """Write the ids of whole documents."""

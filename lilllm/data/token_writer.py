@@ -87,17 +87,13 @@ def write_tokens(
                 writer.append(encoded)
                 bar.show(encoded.n_bytes)
         if not writer.tokens:
-            raise ValueError(
-                "there is nothing to write: there are no documents" if not writer.mark.documents else _EMPTY
-            )
+            why = "every document is empty, and there is no eos" if writer.documents else "there are no documents"
+            raise ValueError(f"there is nothing to write: {why}")
         writer.finish()
     finally:
         writer.close()
         _leave_nothing(folder, writer)
     return TokenFiles(folder)
-
-
-_EMPTY = "there is nothing to write: every document is empty, and there is no eos"
 
 
 def _checked(tokenizer: BatchEncoder, eos: int | None, shard_tokens: int) -> int | None:
