@@ -119,7 +119,7 @@ def happened(runs: Mapping[str, Metrics]) -> str:
     """Starts, resumes, ends; the newest best and the newest checkpoint. Empty if there is none."""
     rows = []
     for name, metrics in runs.items():
-        words = [*metrics.events, *(word for word in (metrics.best, metrics.saved) if word is not None)]
+        words = [word for word in (metrics.saved, metrics.best, *metrics.events) if word is not None]
         for word in sorted(words, key=lambda one: one.step):
             rows.append((escape(name), f"{word.step:,}", escape(word.kind), escape(word.text[:500])))
     return _table("What happened", ("Run", "Step", "Event", "Message"), rows, told=True) if rows else ""
