@@ -47,7 +47,7 @@ def beam_search(
     *,
     width: int,
     max_new: int,
-    length_penalty: float = 1.0,
+    length_penalty: float | int = 1.0,
     stop_ids: Collection[int] = (),
     limit: int | None = None,
 ) -> list[Beam]:

@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from lilllm.models import Decoder
 
 
-def divergence(p: Float[Tensor, "*any V"], q: Float[Tensor, "*any V"]) -> Float[Tensor, "*any"]:
+def divergence(p: Float[Tensor, "... V"], q: Float[Tensor, "... V"]) -> Float[Tensor, "..."]:
     """The Jensen-Shannon divergence, in nats, of two distributions given by log-probabilities.
 
     Holds: symmetric; 0 for the same, log 2 for those that share nothing.
@@ -49,7 +49,7 @@ def _relative(p: Tensor, q: Tensor) -> Tensor:
 
 
 def contrast(
-    last: Float[Tensor, "B V"], early: Float[Tensor, "J B V"], *, alpha: float = 0.1
+    last: Float[Tensor, "B V"], early: Float[Tensor, "J B V"], *, alpha: float | int = 0.1
 ) -> tuple[Float[Tensor, "B V"], Int[Tensor, "B"]]:
     """F, as logits, and which of the J candidates each row was contrasted with.
 
@@ -79,7 +79,7 @@ class DoLa:
     """
 
     layers: Literal["low", "high"] | tuple[int, ...] = "low"
-    alpha: float = 0.1
+    alpha: float | int = 0.1
     normed: bool = True
 
     def __post_init__(self) -> None:

@@ -14,17 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lilllm.tokenizers import Tokenizer
+
 ENDS = (".", "!", "?", "\n")
 _CLOSING = "\"')]}\u2019\u201d"
 
 
-def nucleus_p(t: int, *, p: float = 0.9, decay: float = 0.9, floor: float = 0.3) -> float:
+def nucleus_p(t: int, *, p: float | int = 0.9, decay: float | int = 0.9, floor: float | int = 0.3) -> float | int:
     """p of the t-th token of a sentence.
 
     >>> [round(nucleus_p(t, p=0.9, decay=0.5, floor=0.2), 3) for t in (1, 2, 3, 4)]
@@ -46,9 +47,9 @@ class Factual:
     """
 
     ends: frozenset[int]
-    p: float = 0.9
-    decay: float = 0.9
-    floor: float = 0.3
+    p: float | int = 0.9
+    decay: float | int = 0.9
+    floor: float | int = 0.3
 
     def __post_init__(self) -> None:
         if not 0 < self.floor <= self.p <= 1:
@@ -67,14 +68,7 @@ class Factual:
         return (self.p * self.decay ** (S - last).float()).clamp(min=self.floor)  # (B, 1); S - last is t - 1
 
 
-class _Vocabulary(Protocol):
-    @property
-    def vocab_size(self) -> int: ...
-
-    def token_bytes(self, token_id: int) -> bytes: ...
-
-
-def sentence_ends(tokenizer: _Vocabulary, *, ends: Collection[str] = ENDS) -> frozenset[int]:
+def sentence_ends(tokenizer: Tokenizer, *, ends: Collection[str] = ENDS) -> frozenset[int]:
     """Ids of the tokens whose text ends a sentence: in ``.``, ``!``, ``?`` or a new line, closing quotes after it."""
     marks = tuple(ends)
     found = set()

@@ -16,6 +16,7 @@ Sources:        Pope et al. 2022, arXiv:2211.05102 (prefill and decode)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -114,7 +115,7 @@ def generate(
     stops, stopped = frozenset(stop_ids), [False] * len(rows)
     open_rows = [row for row in range(len(rows)) if room[row]]
     if first is not None and open_rows:
-        for _, _, ids, chances in _drawn(session, first, max(room), sampler, generator, limit):
+        for _, _, ids, chances in _drawn(session, first, max(room), sampler, generator, limit, told=False):
             for row in open_rows:
                 tokens[row].append(ids[row])
                 logprobs[row].append(chances[row])
@@ -175,7 +176,8 @@ def _steps(
     if not room:
         return
     session = _session(model, [prompt], room, sampler, cache)
-    for logits, allowed, (token,), (chance,) in _drawn(session, session.start(), room, sampler, generator, limit):
+    drawn = _drawn(session, session.start(), room, sampler, generator, limit, told=top > 0)
+    for logits, allowed, (token,), (chance,) in drawn:
         yield Step(token, chance, _likeliest(logits[0], top), _likeliest(allowed[0], top))
         if token in stops:
             return
@@ -188,8 +190,13 @@ def _drawn(
     sampler: Sampler,
     generator: Generator | Sequence[Generator] | None,
     limit: int | None,
+    *,
+    told: bool,
 ) -> Iterator[tuple[Tensor, Tensor, list[int], list[float]]]:
-    """n times: the model's logits (B, V), those that were drawn from, the ids drawn, their log-probabilities."""
+    """n times: the model's logits (B, V), those drawn from, the ids drawn, their log-probabilities.
+
+    Without ``told`` nobody looks at the second, and a greedy choice is made without filtering first.
+    """
     for done in range(n):
         allowed = logits
         if sampler.dola is not None:
@@ -198,12 +205,13 @@ def _drawn(
         if limit is not None and limit < logits.shape[-1]:
             allowed = allowed.clone()
             allowed[:, limit:] = -torch.inf
-        allowed = sampler(allowed, session.tokens, generated=done)
+        if told or not sampler.plain:
+            allowed = sampler(allowed, session.tokens, generated=done)
         ids = allowed.argmax(-1) if sampler.greedy else draw(allowed, generator)
-        chances = logits.gather(-1, ids[:, None]).squeeze(-1) - logits.logsumexp(-1)
-        if chances.isnan().any():
+        chances = (logits.gather(-1, ids[:, None]).squeeze(-1) - logits.logsumexp(-1)).tolist()
+        if any(map(math.isnan, chances)):
             raise ValueError(odd(logits))
-        yield logits, allowed, ids.tolist(), chances.tolist()
+        yield logits, allowed, ids.tolist(), chances
         if done + 1 < n:
             logits = session.feed(ids)
 

@@ -33,7 +33,7 @@ COLDEST = 1e-6  # a temperature below it is 0: logits divided by it could leave 
 _BELOW_1 = 1 - 2.0**-40
 
 
-def temperature(logits: Float[Tensor, "*any V"], t: float) -> Float[Tensor, "*any V"]:
+def temperature(logits: Float[Tensor, "*any V"], t: float | int) -> Float[Tensor, "*any V"]:
     """Logits divided by ``t``; at 0 (and below 1e-6) only the likeliest token stays, the first of equals.
 
     Raises: ValueError: ``t`` is negative or not finite.
@@ -64,7 +64,7 @@ def top_k(logits: Float[Tensor, "*any V"], k: int) -> Float[Tensor, "*any V"]:
     return logits.masked_fill(logits < kth, -math.inf)
 
 
-def top_p(logits: Float[Tensor, "*any V"], p: float | Float[Tensor, "*any 1"]) -> Float[Tensor, "*any V"]:
+def top_p(logits: Float[Tensor, "*any V"], p: float | int | Float[Tensor, "*any 1"]) -> Float[Tensor, "*any V"]:
     """The fewest of the likeliest tokens whose probabilities reach ``p`` stay, one at least; of equals the first.
 
     Args:
@@ -85,7 +85,7 @@ def top_p(logits: Float[Tensor, "*any V"], p: float | Float[Tensor, "*any 1"]) -
     return logits.masked_fill(torch.zeros_like(out).scatter(-1, order, out), -math.inf)
 
 
-def min_p(logits: Float[Tensor, "*any V"], p: float) -> Float[Tensor, "*any V"]:
+def min_p(logits: Float[Tensor, "*any V"], p: float | int) -> Float[Tensor, "*any V"]:
     """What has at least ``p`` times the probability of the likeliest stays.
 
     Raises: ValueError: ``p`` is not from 0 to 1.
@@ -99,7 +99,7 @@ def min_p(logits: Float[Tensor, "*any V"], p: float) -> Float[Tensor, "*any V"]:
 
 
 def repetition_penalty(
-    logits: Float[Tensor, "*any V"], tokens: Int[Tensor, "*any S"], penalty: float
+    logits: Float[Tensor, "*any V"], tokens: Int[Tensor, "*any S"], penalty: float | int
 ) -> Float[Tensor, "*any V"]:
     """Each of ``tokens``, once, however often it is there: a positive logit is divided, a negative one multiplied.
 
@@ -180,11 +180,11 @@ class Sampler:
     tensor([[-inf, 3.]])
     """
 
-    temperature: float = 1.0
+    temperature: float | int = 1.0
     top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
+    top_p: float | int | None = None
+    min_p: float | int | None = None
+    repetition_penalty: float | int | None = None
     factual: Factual | None = None
     dola: DoLa | None = None
 
@@ -205,6 +205,11 @@ class Sampler:
     def greedy(self) -> bool:
         """Whether it always takes the likeliest token."""
         return self.temperature < COLDEST
+
+    @property
+    def plain(self) -> bool:
+        """Whether that is the likeliest token of the logits as they come."""
+        return self.greedy and self.repetition_penalty is None
 
     def __call__(
         self, logits: Float[Tensor, "B V"], tokens: Int[Tensor, "B S"] | None = None, *, generated: int = 0
@@ -233,7 +238,7 @@ class Sampler:
         return logits if self.min_p is None else min_p(logits, self.min_p)
 
 
-def _check_temperature(t: float) -> None:
+def _check_temperature(t: float | int) -> None:
     if not (math.isfinite(t) and t >= 0):
         raise ValueError(f"temperature is {t}; give a number of at least 0 (0: always the likeliest token)")
 

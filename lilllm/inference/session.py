@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from lilllm.inference.one_token import OneToken, serves
 from lilllm.models import Decoder
 from lilllm.models.inputs import embed, places
 
@@ -61,30 +62,39 @@ class Session:
         self._cache = model.new_cache(len(prompts), self._most) if cache else None
         rope = model.config.positions == "rope"
         self._table = places(model.config, places_, self._most)["rope"] if rope else None
+        fast = self._cache is not None and self._table is not None and serves(model)
+        self._one_token = OneToken(model, *self._table) if fast and self._table is not None else None
 
+    @torch.no_grad()
     def start(self) -> Float[Tensor, "B V"]:
         """Logits of what follows each prompt."""
         return self._logits(self._run(self.tokens)[:, -1:])[:, 0]
 
+    @torch.no_grad()
     def start_scored(self) -> tuple[Float[Tensor, "B V"], Float[Tensor, "B S"]]:
         """The same, and the log-probability of each token of the prompts but the first: (B, S - 1)."""
         x = self._run(self.tokens)
-        with torch.no_grad():
-            parts = []
-            for at in range(0, x.shape[1] - 1, CHUNK):
-                logits = self._logits(x[:, at : min(at + CHUNK, x.shape[1] - 1)])
-                said = self.tokens[:, at + 1 : at + 1 + logits.shape[1], None]
-                parts.append((logits.gather(-1, said) - logits.logsumexp(-1, keepdim=True)).squeeze(-1))
+        parts = []
+        for at in range(0, x.shape[1] - 1, CHUNK):
+            logits = self._logits(x[:, at : min(at + CHUNK, x.shape[1] - 1)])
+            said = self.tokens[:, at + 1 : at + 1 + logits.shape[1], None]
+            parts.append((logits.gather(-1, said) - logits.logsumexp(-1, keepdim=True)).squeeze(-1))
         scores = torch.cat(parts, 1) if parts else x.new_zeros(x.shape[0], 0)
         return self._logits(x[:, -1:])[:, 0], scores
 
+    @torch.no_grad()
     def feed(self, ids: Int[Tensor, "B"]) -> Float[Tensor, "B V"]:
         """Logits of what follows ``ids``, one more token of each row."""
         self.tokens = torch.cat((self.tokens, ids[:, None]), 1)
+        if self._one_token is not None and self._cache is not None:
+            S = self._cache.length + 1
+            at = S - 1 if self._pads is None else (S - 1 - self._pads)
+            mask = None if self._keep is None else self._keep[..., :S]
+            logits, self.streams = self._one_token(ids, at, self._cache, mask, self.layers)
+            return logits.float()
         latest = self.tokens if self._cache is None else ids[:, None]
         return self._logits(self._run(latest)[:, -1:])[:, 0]
 
-    @torch.no_grad()
     def _run(self, tokens: Tensor) -> Tensor:
         """The stream after the last block, for ``tokens`` (B, T) that follow what is in the cache."""
         model, config, cache = self.model, self.model.config, self._cache
@@ -110,7 +120,6 @@ class Session:
             cache.advance(T)
         return x
 
-    @torch.no_grad()
     def _logits(self, x: Tensor) -> Tensor:
         """(B, T, V), in float32."""
         x = x if self.model.norm is None else self.model.norm(x)

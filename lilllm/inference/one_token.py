@@ -1,0 +1,123 @@
+"""One token a row through a LilLM, in as few calls as it takes: a small model's step is mostly the time between them.
+
+The arithmetic is that of the model's blocks, in another spelling:
+
+    x / sqrt(mean(x^2) + eps) * g  =  x / hypot(|x|, sqrt(C eps)) * (g sqrt(C))     the right-hand factor is kept
+    (a cos - b sin, b cos + a sin) =  (a, b) * (cos, cos) + (b, a) * (-sin, sin)    for all heads at once
+    x + y W                        =  one call, addmm, into x itself
+
+Read in order:  serves (which models: pre-norm, RMSNorm, RoPE, SwiGLU, no biases: LilLM and Llama), OneToken
+Shapes:         B rows, C, H, K, D as everywhere; P = D / 2
+Holds:          equal to the model's blocks, to float32's rounding
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules import module as hooks
+
+from lilllm.layers.cache import KVCache
+from lilllm.layers.feed_forward import GatedFeedForward
+from lilllm.layers.multi_head import MultiHeadAttention
+from lilllm.layers.norm import RMSNorm
+from lilllm.models import Block, Decoder
+
+_PLAIN = {
+    "norm": "rms",
+    "norm_place": "pre",
+    "activation": "swiglu",
+    "positions": "rope",
+    "qkv_bias": False,
+    "out_bias": False,
+    "ffn_bias": False,
+    "qk_norm": False,
+    "window": None,
+    "scale_embedding": False,
+}
+_PARTS = (nn.Linear, RMSNorm, GatedFeedForward, MultiHeadAttention, Block)
+
+
+def serves(model: Decoder) -> bool:
+    """Whether `OneToken` does what ``model`` does.
+
+    Its parts are those of LilLM and unchanged, all in float32 or all in float64, no autocast, and no hook looks on.
+    """
+    dtype, device = model.embed.weight.dtype, model.embed.weight.device.type
+    if any(getattr(model.config, name) != wanted for name, wanted in _PLAIN.items()):
+        return False
+    if dtype not in (torch.float32, torch.float64) or any(each.dtype != dtype for each in model.parameters()):
+        return False
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return False
+    if any(type(part) not in _PARTS for block in model.blocks for part in block.modules()):
+        return False
+    watched = hooks._global_forward_hooks or hooks._global_forward_pre_hooks
+    return not watched and not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+
+
+class OneToken:
+    """The step of ``model`` for one token a row.
+
+    Args:
+        cos, sin: of the angles of all places, (S, P).
+    """
+
+    def __init__(self, model: Decoder, cos: Float[Tensor, "S P"], sin: Float[Tensor, "S P"]) -> None:
+        config = model.config
+        self.heads = (config.n_heads, config.n_kv_heads, config.d_head)
+        self.table, self.output = model.embed.weight, model.output.t()
+        dtype, root = self.table.dtype, config.d_model**0.5
+        self.cos = torch.stack((cos, cos), 1).to(dtype)  # (S, 2, P)
+        self.sin = torch.stack((-sin, sin), 1).to(dtype)
+        self.eps = torch.tensor((config.d_model * config.norm_eps) ** 0.5, dtype=dtype, device=self.table.device)
+        named = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        self.norm = named["norm.weight"] * root
+        self.layers = []
+        for number in range(config.n_layers):
+            block = f"blocks.{number}."
+            norm1, norm2 = (named[f"{block}{norm}.weight"] * root for norm in ("norm1", "norm2"))
+            qkv, out = (named[f"{block}attention.{part}.weight"].t() for part in ("qkv", "out"))
+            gate, up, down = (named[f"{block}ffn.{part}.weight"].t() for part in ("gate", "up", "down"))
+            self.layers.append((norm1, qkv, out, norm2, gate, up, down))
+
+    def __call__(
+        self,
+        ids: Int[Tensor, "B"],
+        at: int | Int[Tensor, "B 1"],
+        cache: KVCache,
+        mask: Tensor | None,
+        layers: Sequence[int],
+    ) -> tuple[Float[Tensor, "B V"], list[Tensor]]:
+        """Logits, and the streams that go into ``layers``. ``at``: the place of each row's token, padding apart."""
+        (H, K, D), B, past = self.heads, len(ids), cache.length
+        if isinstance(at, int):
+            cos, sin = self.cos[at], self.sin[at]  # (2, P)
+        else:
+            cos, sin = self.cos[at], self.sin[at]  # (B, 1, 2, P)
+        x = F.embedding(ids, self.table)  # (B, C)
+        streams = []
+        keys, values = cache.k[:, :, :, : past + 1], cache.v[:, :, :, : past + 1]
+        for layer, (norm1, qkv, out, norm2, gate, up, down) in enumerate(self.layers):
+            if layer in layers:
+                streams.append(x[:, None].clone())
+            heads = torch.mm(self._normed(x, norm1), qkv).view(B, H + 2 * K, 2, D // 2)
+            qk, v = heads.split((H + K, K), 1)
+            qk = (qk * cos).addcmul_(qk.flip(2), sin).view(B, H + K, D)
+            k_all, v_all = keys[layer], values[layer]  # (B, K, S, D)
+            k_all[:, :, past] = qk[:, H:]
+            v_all[:, :, past] = v.view(B, K, D)
+            q = qk[:, :H].view(B, K, H // K, D)  # the heads of a group as if they were places
+            y = F.scaled_dot_product_attention(q, k_all, v_all, attn_mask=mask)
+            x.addmm_(y.reshape(B, H * D), out)
+            normed = self._normed(x, norm2)
+            x.addmm_(F.silu(torch.mm(normed, gate), inplace=True).mul_(torch.mm(normed, up)), down)
+        cache.advance(1)
+        return torch.mm(self._normed(x, self.norm), self.output), streams
+
+    def _normed(self, x: Tensor, gain: Tensor) -> Tensor:
+        return x.div(torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(self.eps)).mul_(gain)
