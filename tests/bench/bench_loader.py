@@ -5,13 +5,14 @@ The corpus is a file of 25 million uint16 tokens, memory-mapped, a batch 8 rows 
     memmap        random windows of np.memmap, stacked in the training loop as nanoGPT does: no epochs, no resuming
     DataLoader    the same windows as a map-style dataset in torch's DataLoader, shuffled, with 0 and with 2 workers
 
-Three figures each, the first two the best of several rounds taken in turn:
+Of each, the best of several rounds taken in turn, but for the last:
 
-    batches/s     when nothing else is done
+    batches/s     when nothing else is done; CPU us: what one costs this process (workers are others)
     waited        for a batch, by a loop whose step takes 5 ms on another device (it sleeps): what training loses
     resume        time until batch 2000 comes from a new loader; DataLoader has to be run up to there
 
-The aim: at least as many batches as with DataLoader, and under 2 % of the 5 ms waited.
+On a busy machine batches/s say more of the system's scheduler than of the loader, and the CPU's time is the figure.
+The aim: no more of it than DataLoader without workers takes, and under 2 % of the 5 ms waited.
 """
 
 from __future__ import annotations
@@ -81,14 +82,15 @@ def data_loader(path: Path, workers: int, start: int) -> Iterator[Any]:
     return itertools.islice(itertools.chain.from_iterable(itertools.repeat(loader)), start, None)
 
 
-def rate(make: Make, seconds: float) -> float:
+def rate(make: Make, seconds: float) -> tuple[float, float]:
+    """Batches a second, and seconds of this process a batch."""
     batches = make(0)
     next(batches)
-    n, began = 0, time.perf_counter()
+    n, began, cpu = 0, time.perf_counter(), time.process_time()
     while (passed := time.perf_counter() - began) < seconds:
         next(batches)
         n += 1
-    return n / passed
+    return n / passed, (time.process_time() - cpu) / n
 
 
 def waited(make: Make, n: int) -> float:
@@ -127,21 +129,22 @@ def measure(corpus: TokenFiles, path: Path, small: bool) -> None:
         "DataLoader, 2 workers": lambda start: data_loader(path, 2, start),
     }
     seconds, steps, at, rounds = (0.02, 3, 10, 1) if small else (0.5, 50, 2000, 5)
-    rates: dict[str, list[float]] = {name: [] for name in ways}
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     waits: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, make in ways.items():
             rates[name].append(rate(make, seconds))
             waits[name].append(waited(make, steps))
-    print(f"{B} x {T} tokens{'':11} {'batches/s':>9} {'of ours':>8} {'waited us':>10} {'resume ms':>10}")
-    best = {name: max(rates[name]) for name in ways}
+    print(f"{B} x {T} tokens{'':11} {'batches/s':>9} {'CPU us':>7} {'of ours':>8} {'waited us':>10} {'resume ms':>10}")
+    best = {name: max(rates[name])[0] for name in ways}
+    cost = {name: 1e6 * min(cpu for _, cpu in rates[name]) for name in ways}
     for name in ways:
         resume = "-" if name == "memmap" else f"{1000 * resumed(ways[name], at):.1f}"
-        figures = f"{best[name]:9.0f} {best[name] / best['lilllm']:8.2f} {1e6 * min(waits[name]):10.0f} {resume:>10}"
+        share = cost[name] / cost["lilllm"]
+        figures = f"{best[name]:9.0f} {cost[name]:7.0f} {share:8.2f} {1e6 * min(waits[name]):10.0f} {resume:>10}"
         print(f"{name:24} {figures}")
-    theirs = max(best["DataLoader"], best["DataLoader, 2 workers"])
     share = min(waits["lilllm"]) / STEP
-    print(f"aim: at least as many as DataLoader: {'met' if best['lilllm'] >= theirs else 'MISSED'}")
+    print(f"aim: at most the CPU of DataLoader: {'met' if cost['lilllm'] <= cost['DataLoader'] else 'MISSED'}")
     print(f"aim: waited under 2 % of {1000 * STEP:.0f} ms: {100 * share:.1f} %, {'met' if share < 0.02 else 'MISSED'}")
 
 
