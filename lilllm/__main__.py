@@ -20,7 +20,10 @@ from lilllm import __version__
 
 SUBCOMMANDS = {
     "accounting": "Count what a model costs: parameters, FLOPs, memory, days.",
+    "chat": "Talk to a model in the terminal.",
     "course": "Start the course, see how far you are, reset or update your copy.",
+    "export": "Write a trained model for transformers and other tools.",
+    "generate": "Let a model go on with a text.",
     "lectures": "Build, check and list the lectures.",
     "tokenizer": "Train, inspect and convert tokenizers.",
     "trace": "Record a program or a lecture, and look at the trace.",

@@ -2,7 +2,8 @@
 
 Read in order:  samplers (from scores to a token), factual and dola (two more), session (the model at work on a batch,
                 with its cache), generation (prompts to answers), beam (the best answer as a whole), stop (tokens to
-                text as they come), speaker (all of it, for text), loading (from a folder or the hub)
+                text as they come), speaker (all of it, for text), loading (from a folder or the hub), conversation
+                (turns), take_away (to other tools)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lilllm.inference.beam import Beam, beam_search
+    from lilllm.inference.conversation import TEMPLATES, Conversation
     from lilllm.inference.dola import DoLa
     from lilllm.inference.factual import Factual, sentence_ends
     from lilllm.inference.generation import Generation, Step, generate, steps
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
     from lilllm.inference.session import Session
     from lilllm.inference.speaker import Candidate, Speaker, Talk
     from lilllm.inference.stop import TextStream, visible
+    from lilllm.inference.take_away import take_away
 
 _HOMES = {
     "GREEDY": "samplers",
+    "TEMPLATES": "conversation",
     "Beam": "beam",
     "Candidate": "speaker",
+    "Conversation": "conversation",
     "DoLa": "dola",
     "Factual": "factual",
     "Generation": "generation",
@@ -51,6 +56,7 @@ _HOMES = {
     "repetition_penalty": "samplers",
     "sentence_ends": "factual",
     "steps": "generation",
+    "take_away": "take_away",
     "temperature": "samplers",
     "top_k": "samplers",
     "top_p": "samplers",
@@ -59,8 +65,10 @@ _HOMES = {
 
 __all__ = [
     "GREEDY",
+    "TEMPLATES",
     "Beam",
     "Candidate",
+    "Conversation",
     "DoLa",
     "Factual",
     "Generation",
@@ -78,6 +86,7 @@ __all__ = [
     "repetition_penalty",
     "sentence_ends",
     "steps",
+    "take_away",
     "temperature",
     "top_k",
     "top_p",

@@ -129,12 +129,10 @@ def _checkpoint(run: Path) -> Path:
         raise FileNotFoundError(f"{run} has no checkpoint yet; wait for its first, or see `lilllm train --help`")
     best = run / "checkpoints" / "best.json"
     if best.is_file():
-        said = read_json(best)
-        for value in (said.get("checkpoint"), said.get("folder"), said.get("name"), said.get("step")):
-            named = f"step-{value:06d}" if type(value) is int else value
-            found = [path for path in steps if path.name == named]  # only what is there, whatever the file says
-            if found:
-                return found[0]
+        named = read_json(best).get("checkpoint")
+        for path in steps:  # one of those that are there, whatever the file says
+            if path.name == named:
+                return path
     return steps[-1]
 
 

@@ -150,7 +150,7 @@ class Speaker:
 
     def stream(
         self,
-        prompt: str,
+        prompt: str | Sequence[int],
         *,
         max_new: int = 200,
         stop: Sequence[str] = (),
@@ -160,12 +160,18 @@ class Speaker:
         """The answer in pieces, as they come: never half a character, never a part of a stop string.
 
         Args:
+            prompt: text, or tokens.
             max_new: most tokens.
             stop: strings that end the answer and are not part of it.
             seed: of what is drawn; None: another each time.
             sampler: as of `sampler`: temperature, top_k, top_p, min_p, repetition_penalty, factual, dola.
         """
-        tokens = self.encode(prompt)
+        tokens = self.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        if len(tokens) > self.context_len:
+            raise ValueError(
+                f"the prompt has {len(tokens)} tokens, and the context of {self.name} is {self.context_len}; give its "
+                "end, so that the answer has room too"
+            )
         generator = _generator(seed)
         made = steps(
             self.model,
