@@ -2,8 +2,8 @@
 
 Read in order:  samplers (from scores to a token), factual and dola (two more), session (the model at work on a batch,
                 with its cache), generation (prompts to answers), beam (the best answer as a whole), stop (tokens to
-                text as they come), speaker (all of it, for text), loading (from a folder or the hub), conversation
-                (turns), take_away (to other tools)
+                text as they come), speaker (all of it, for text), conversation (turns), loading (from a folder or
+                the hub)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lilllm.inference.session import Session
     from lilllm.inference.speaker import Candidate, Speaker, Talk
     from lilllm.inference.stop import TextStream, visible
-    from lilllm.inference.take_away import take_away
+    from lilllm.inference.taking_away import take_away
 
 _HOMES = {
     "GREEDY": "samplers",
@@ -56,7 +56,7 @@ _HOMES = {
     "repetition_penalty": "samplers",
     "sentence_ends": "factual",
     "steps": "generation",
-    "take_away": "take_away",
+    "take_away": "taking_away",
     "temperature": "samplers",
     "top_k": "samplers",
     "top_p": "samplers",
