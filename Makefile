@@ -15,7 +15,8 @@ PYTEST  := $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help course test install-test lint types unit browser notebooks check lectures bench picture player constraints clean
+.PHONY: help course test install-test lint types unit browser notebooks check lectures checkpoint bench picture player \
+        constraints clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +51,11 @@ check: install-test ## Sources, notebooks and traces belong together
 
 lectures: $(VENV)/.course ## Build what changed: notebooks with outputs, and traces (L=05 for one)
 	$(BIN)/lilllm lectures build $(L)
+
+checkpoint: $(VENV)/.course ## Train the LilTown model that the package carries, from seed 0 (a quarter of an hour)
+	rm -rf runs/.checkpoint
+	$(BIN)/lilllm train --preset liltown --data liltown --seed 0 --out runs/.checkpoint
+	$(BIN)/lilllm export runs/.checkpoint lilllm/inference/liltown --overwrite
 
 bench: install-test ## All benchmarks, as tables of ratios
 	$(BIN)/python tests/bench/run.py
