@@ -29,7 +29,7 @@ from typing import Any, Protocol
 FOLDER, BEST, STATE = "checkpoints", "best.json", "trainer.json"
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{6,})")
-_REST = re.compile(r"\.+(step-\d{6,}|best\.json).*")
+_REST = re.compile(r"\.+(step-\d{6,}-|(best\.json|run\.json|metrics\.jsonl)\.).*")
 _LARGEST = 64 * 2**20  # bytes of a JSON file of ours
 
 
@@ -170,8 +170,7 @@ def read_state(path: Path, *, verify: bool = True) -> dict[str, Any]:
 
 def sweep(folder: Path) -> None:
     """Delete what a killed process left half written or half deleted."""
-    home = folder / FOLDER
-    for path in home.iterdir() if home.is_dir() else ():
+    for path in (*folder.glob(".*"), *(folder / FOLDER).glob(".*")):
         if _REST.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 

@@ -65,7 +65,7 @@ class Metrics:
     def go_back(self, step: int) -> None:
         """Forget what came after ``step``, which will come again; what went wrong stays."""
         self.history = [r for r in self.history if _stays(r, step)]
-        if self.path is None:
+        if self.path is None or not self.path.exists():
             return
         self.history = [r for r in read(self.path) if _stays(r, step)]
         text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in self.history)

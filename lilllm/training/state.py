@@ -160,6 +160,8 @@ def resume(trainer: Trainer, path: Path) -> None:
         trainer.step, trainer.tokens = int(state["step"]), int(state["tokens"])
         trainer.metrics.set_seconds(float(state["seconds"]))
         trainer.best_loss = state["best_loss"]
+        if trainer.parallel.writes and state["loss"] is not None and state["loss"] == state["best_loss"]:
+            files.mark_best(path.parents[1], path, state["loss"])  # a kill may have come between the two
     except files.CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as error:
