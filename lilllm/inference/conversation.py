@@ -92,7 +92,7 @@ class Conversation:
         tokens = self._tokens(kept, text)
         if len(tokens) + room > self.speaker.context_len:
             raise ValueError(
-                f"that has {len(tokens)} tokens, and the model's context is {self.speaker.context_len}, of which {room} "
+                f"that has {len(tokens)} tokens, and the model's context is {self.speaker.context_len}, and {room} "
                 "are for the answer; say it in fewer words"
             )
         talk = self.speaker.stream(tokens, max_new=max_new, stop=self.template.stops, seed=seed, **sampler)

@@ -158,6 +158,7 @@ def steps(
     check_run(model, max_new, stop_ids, limit)
     if top < 0:
         raise ValueError(f"top is {top}; give how many candidates to tell, 0 or more")
+    _layers(model, sampler)
     return _steps(model, row, max_new, sampler, frozenset(stop_ids), generator, cache, limit, top)
 
 
@@ -217,11 +218,15 @@ def _drawn(
 
 
 def _session(model: Decoder, rows: list[list[int]], max_new: int, sampler: Sampler, cache: bool) -> Session:
-    layers: tuple[int, ...] = ()
-    if sampler.dola is not None:
-        layers = sampler.dola.candidates(len(model.blocks), tied=model.config.tied)
     room = min(max_new, model.config.context_len - min(map(len, rows)) + 1)
-    return Session(model, rows, room=room, cache=cache, layers=layers)
+    return Session(model, rows, room=room, cache=cache, layers=_layers(model, sampler))
+
+
+def _layers(model: Decoder, sampler: Sampler) -> tuple[int, ...]:
+    """Those that DoLa contrasts with."""
+    if sampler.dola is None:
+        return ()
+    return sampler.dola.candidates(len(model.blocks), tied=model.config.tied)
 
 
 def _likeliest(logits: Tensor, top: int) -> list[tuple[int, float]]:

@@ -1,0 +1,121 @@
+"""Beam search against every answer there is, and against transformers'."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from lilllm.inference import GREEDY, Beam, beam_search, generate
+from lilllm.models import Decoder, export
+from tests.inference.decoding import decoder
+
+PROMPT = [1, 2, 3]
+
+
+def every_answer(model: Decoder, longest: int, stops: set[int], penalty: float) -> list[tuple[float, list[int]]]:
+    """Score and tokens of all answers: those of ``longest`` tokens, and those that a stop ends before."""
+    every = list(itertools.product(range(model.config.vocab_size), repeat=longest))
+    text = torch.tensor([PROMPT + list(tokens) for tokens in every])
+    with torch.no_grad():
+        scores = model(text).double().log_softmax(-1)[:, len(PROMPT) - 1 : -1]
+    totals = scores.gather(-1, text[:, len(PROMPT) :, None]).squeeze(-1).cumsum(-1)
+    found: dict[tuple[int, ...], float] = {}
+    for tokens, total in zip(every, totals.tolist(), strict=True):
+        at = next((i + 1 for i, token in enumerate(tokens) if token in stops), longest)
+        found[tokens[:at]] = total[at - 1]
+    return sorted(((total / len(answer) ** penalty, list(answer)) for answer, total in found.items()), reverse=True)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("stops", [set(), {2}, {0, 4}])
+def test_at_full_width_it_finds_the_best_of_all(stops: set[int], penalty: float) -> None:
+    model = decoder(vocab_size=5, seed=len(stops))
+    wanted = every_answer(model, 3, stops, penalty)
+    found = beam_search(model, PROMPT, width=125, max_new=3, length_penalty=penalty, stop_ids=stops)
+    assert len(found) == len(wanted)
+    for beam, (score, tokens) in zip(found, wanted, strict=True):
+        assert beam.tokens == tokens
+        assert beam.score == pytest.approx(score, abs=1e-4)
+        assert beam.logprob == pytest.approx(beam.score * len(tokens) ** penalty, abs=1e-6)
+        assert beam.stopped == (tokens[-1] in stops)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Decoder, transformers.PreTrainedModel]:
+    model = decoder()
+    folder: Path = tmp_path_factory.mktemp("theirs")
+    export(model, folder)
+    return model, transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0, 1.5])
+@pytest.mark.parametrize("width", [2, 3, 5])
+@pytest.mark.parametrize("stop", [None, 7])
+def test_equal_to_transformers(both, stop: int | None, width: int, penalty: float) -> None:
+    model, hf = both
+    for first in (1, 11, 30):
+        prompt = [first, 2, 3]
+        theirs = hf.generate(
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, 3),
+            max_new_tokens=8,
+            num_beams=width,
+            num_return_sequences=width,
+            do_sample=False,
+            early_stopping="never",
+            length_penalty=penalty,
+            eos_token_id=stop,
+            pad_token_id=39,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        found = beam_search(
+            model, prompt, width=width, max_new=8, length_penalty=penalty, stop_ids=[] if stop is None else [stop]
+        )
+        for beam, tokens, score in zip(found, theirs.sequences.tolist(), theirs.sequences_scores.tolist(), strict=True):
+            said = tokens[3:]
+            assert beam.tokens == (said[: said.index(7) + 1] if beam.stopped else said[:8])
+            assert beam.score == pytest.approx(score, abs=1e-4)
+
+
+def test_width_1_is_greedy_and_wider_is_likelier() -> None:
+    model = decoder(seed=3)
+    (greedy,) = generate(model, [PROMPT], max_new=10, sampler=GREEDY)
+    (one,) = beam_search(model, PROMPT, width=1, max_new=10)
+    assert one.tokens == greedy.tokens
+    assert one.logprob == pytest.approx(sum(greedy.logprobs), abs=1e-3)
+    assert beam_search(model, PROMPT, width=16, max_new=10)[0].logprob >= one.logprob
+
+
+def test_it_ends_where_the_context_does_and_leaves_out_what_is_no_token() -> None:
+    model = decoder(context_len=6)
+    found = beam_search(model, PROMPT, width=3, max_new=50, limit=10)
+    assert {len(beam.tokens) for beam in found} == {4}
+    assert all(token < 10 for beam in found for token in beam.tokens)
+    assert isinstance(found[0], Beam)
+    assert not found[0].stopped
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"width": 0, "max_new": 1}, "width is 0"),
+        ({"width": 1, "max_new": 0}, "max_new 0"),
+        ({"width": 1, "max_new": 1, "length_penalty": -1}, "length_penalty is -1"),
+        ({"width": 1, "max_new": 1, "length_penalty": math.nan}, "length_penalty is nan"),
+        ({"width": 1, "max_new": 1, "stop_ids": [99]}, "stop id 99"),
+    ],
+)
+def test_bad_input_is_said_in_words(given, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        beam_search(decoder(), PROMPT, **given)
+    broken = decoder()
+    with torch.no_grad():
+        broken.norm.weight.fill_(math.nan)
+    with pytest.raises(ValueError, match="NaN"):
+        beam_search(broken, PROMPT, width=2, max_new=2)
