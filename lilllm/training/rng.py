@@ -29,6 +29,8 @@ class Random:
     def load(self, states: dict[str, Tensor]) -> None:
         """Take over what `state` gave; one of a device that is not there now is left aside."""
         self._states = {**self._states, **{name: states[name] for name in self._states if name in states}}
+        if self._inside:
+            self._put(self._states)
 
     @contextmanager
     def own(self) -> Iterator[None]:

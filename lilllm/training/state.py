@@ -31,6 +31,8 @@ def check(model: Any, config: Any, loader: Any, world_size: int, folder: Path | 
     if not isinstance(config, TrainConfig):
         raise ValueError(f"config is a {type(config).__name__}; give a TrainConfig(steps=..., batch_size=...)")
     rows = getattr(loader, "batch_size", None)
+    if config.batch_size % world_size:
+        raise ValueError(f"batch_size {config.batch_size} is no multiple of {world_size} processes; give one that is")
     if rows is not None and rows * world_size != config.batch_size:
         raise ValueError(
             f"the loader gives {rows} rows on each of {world_size} ranks, and batch_size is {config.batch_size}; "
@@ -148,7 +150,8 @@ def resume(trainer: Trainer, path: Path) -> None:
     Raises:
         CheckpointError: it is damaged, or of another model, corpus or config.
     """
-    state = files.read_state(path)
+    with files.agreed(trainer.parallel):
+        state = files.read_state(path, verify=trainer.parallel.writes)  # once for all ranks
     try:
         _check_same(trainer, state, path)
         own = trainer.parallel.load(path, trainer.model, trainer.take.optimizers, state["optimizer"])
@@ -164,7 +167,7 @@ def resume(trainer: Trainer, path: Path) -> None:
             files.mark_best(path.parents[1], path, state["loss"])  # a kill may have come between the two
     except files.CheckpointError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise files.CheckpointError(f"{path} cannot be resumed: {error}") from None
 
 

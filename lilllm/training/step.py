@@ -105,7 +105,7 @@ class Step:
         (whole,) = self._parallel.mean([float(sum(kept))])
         if not whole:
             raise ValueError(f"batch {batch.number} has no target that counts; look at what makes the batches")
-        total = torch.zeros((), device=self._device)
+        total: Any = 0.0  # a tensor from the first part on: one wait for the device, at the end
         for start in range(0, rows, size):
             part = slice(start, start + size)
             count = sum(kept[part])
@@ -117,7 +117,7 @@ class Step:
                     loss = self._module(tokens, targets, documents)
                 loss = loss * (count / whole)
                 self.scaler.scale(loss).backward()
-            total += loss.detach()
+            total = total + loss.detach()
         return self._parallel.mean([total.item()])[0]
 
     def _clip(self, number: int) -> float | None:

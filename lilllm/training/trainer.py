@@ -103,7 +103,8 @@ class Trainer:
         self.device = devices.choose(device)
         self.folder = None if folder is None else Path(folder)
         state.check(model, config, loader, self.parallel.world_size, self.folder, resume)
-        self.model, self.config, self.tokenizer, self.about = model.to(self.device), config, tokenizer, about or {}
+        self.model = self.parallel.place(model, self.device)
+        self.config, self.tokenizer, self.about = config, tokenizer, about or {}
         self.step, self.tokens = 0, 0
         self.evaluation: Evaluation | None = None
         self.evaluated = self._saved = -1  # the steps of the last ones
@@ -150,9 +151,9 @@ class Trainer:
             stack.enter_context(self.random.own())
             stack.callback(self.report.close)
             self.report.open(self.step, self.config.steps)
-            signals = stack.enter_context(Signals(self.report.say))
+            signals = stack.enter_context(Signals(self.report.say, apart=5.0 if self.parallel.world_size > 1 else 0.0))
             self.model.train()
-            if not self.history:
+            if self.parallel.any(not self.history):
                 self._begin()
             while self.step < stop and not self.parallel.any(bool(signals.by)):
                 self._update()
@@ -171,11 +172,13 @@ class Trainer:
 
     def _update(self) -> None:
         began = time.perf_counter()
-        batch = self.feed.next()
+        batch, drawn = self.feed.next(), self.random.state()
         lr = self.config.rate(self.step)
         try:
             taken = self.take(batch, lr)
         except NotFinite as error:
+            self.feed.back()  # the batch is not done with
+            self.random.load(drawn)
             self._not_finite(error)
         self.step += 1
         self._loss = taken.loss
@@ -187,7 +190,6 @@ class Trainer:
         self.report.step(self.step, taken.loss, rate)
 
     def _not_finite(self, error: NotFinite) -> NoReturn:
-        self.feed.back()  # the batch is not done with
         self._event("nan", f"step {self.step + 1}: {error}")
         kept = "the weights are those before it" if self.folder is None else f"the state before it is {self.save()}"
         raise NotFinite(
@@ -231,7 +233,7 @@ class Trainer:
         if self.folder is None:
             return None
         path = self.folder / files.FOLDER / files.name_of(self.step)
-        if self._saved != self.step or not path.exists():
+        if self.parallel.any(self._saved != self.step or not path.exists()):
             better = state.save(self)
             self._saved = self.step
             self._event("save", path.name)
@@ -247,7 +249,7 @@ class Trainer:
         """
         if self.folder is None:
             raise ValueError("there is nothing to resume without a folder; give that of the run")
-        path = path or files.latest(self.folder)
+        path = files.agreed_on(path or files.latest(self.folder), self.parallel)
         if self.parallel.writes:
             files.sweep(self.folder)
         if path is not None:

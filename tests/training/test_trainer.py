@@ -146,7 +146,9 @@ def test_weight_decay_is_for_matrices():
         assert sorted(seen) == sorted(named)
 
 
-@pytest.mark.parametrize("changes", [{"optimizer": "muon"}, {"precision": "bf16"}, {"precision": "fp16"}, {"schedule": "wsd"}])
+@pytest.mark.parametrize(
+    "changes", [{"optimizer": "muon"}, {"precision": "bf16"}, {"precision": "fp16"}, {"schedule": "wsd"}]
+)
 def test_other_ways_learn_too(changes):
     one = tiny.trainer(changes={"steps": 40, "eval_every": 40, **changes}, dropout=0.0)
     one.run()
@@ -158,14 +160,14 @@ def test_other_ways_learn_too(changes):
 def test_fp16_leaves_out_the_step_that_overflows_and_goes_on():
     """A scale that is too large gives infinite gradients; it falls, and nothing is updated meanwhile."""
     one = tiny.trainer(changes={"precision": "fp16", "steps": 40}, dropout=0.0)
-    one.take.scaler.load_state_dict({**one.take.scaler.state_dict(), "scale": 2.0**60})
+    one.take.scaler.load_state_dict({**one.take.scaler.state_dict(), "scale": 2.0**40})
     before = tiny.weights(one)
     one.run(until=1)
     assert one.history[-1]["grad_norm"] is None
     assert tiny.same(before, tiny.weights(one))
     one.run()
-    assert one.take.scaler.get_scale() < 2.0**60
-    assert one.history[-2]["grad_norm"] or one.history[-3]["grad_norm"]
+    assert one.take.scaler.get_scale() < 2.0**40
+    assert [record["grad_norm"] for record in one.history if record["kind"] == "train"][-1] > 0
 
 
 def test_nan_stops_before_anything_is_updated(tmp_path):

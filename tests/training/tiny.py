@@ -25,9 +25,9 @@ def corpus(seed: int = 0, size: int = 3000) -> TokenArray:
     return TokenArray(tokens[:size], vocab_size=V, eos=0, n_bytes=2 * size)
 
 
-def model(dropout: float = 0.1, seed: int = 1, **changes: Any) -> Decoder:
+def model(dropout: float = 0.1, seed: int = 1, device: str | None = None, **changes: Any) -> Decoder:
     config = ModelConfig(**{**MODEL, "dropout": dropout, **changes})
-    return Decoder(config, generator=torch.Generator().manual_seed(seed))
+    return Decoder(config, generator=torch.Generator().manual_seed(seed), device=device)
 
 
 def config(**changes: Any) -> TrainConfig:
@@ -39,7 +39,9 @@ def loader(rows: int = 4, seed: int = 0, tokens: TokenArray | None = None, **opt
     return Loader(tokens or corpus(), batch_size=rows, context_len=T, seed=seed, **options)
 
 
-def trainer(folder: Any = None, *, dropout: float = 0.1, changes: dict[str, Any] | None = None, **options: Any) -> Trainer:
+def trainer(
+    folder: Any = None, *, dropout: float = 0.1, changes: dict[str, Any] | None = None, **options: Any
+) -> Trainer:
     made = config(**(changes or {}))
     given = {"validation": corpus(size=400), "device": "cpu", "progress": False, **options}
     net = given.pop("model", None) or model(dropout)
