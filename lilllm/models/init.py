@@ -37,16 +37,21 @@ def initialise(model: nn.Module, config: ModelConfig, *, generator: Generator | 
         generator: what draws; None: torch's own, which `torch.manual_seed` sets.
     """
     for name, parameter in model.named_parameters():
-        if parameter.is_meta:
-            continue
-        if parameter.ndim == 1:
-            parameter.fill_(0.0 if name.endswith("bias") else 1.0)
-        elif config.init == "glorot" and not name.endswith(_TABLES):
-            for part in parameter.split(_parts(name, config) or len(parameter)):
-                bound = math.sqrt(6 / sum(part.shape))
-                part.uniform_(-bound, bound, generator=generator)
-        else:
-            parameter.normal_(0.0, _std(name, parameter, config), generator=generator)
+        if not parameter.is_meta:
+            draw(name, parameter, config, generator=generator)
+
+
+@torch.no_grad()
+def draw(name: str, parameter: Tensor, config: ModelConfig, *, generator: Generator | None = None) -> None:
+    """Give the parameter of that name its first value. Drawn in the model's order, they are those of `initialise`."""
+    if parameter.ndim == 1:
+        parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    elif config.init == "glorot" and not name.endswith(_TABLES):
+        for part in parameter.split(_parts(name, config) or len(parameter)):
+            bound = math.sqrt(6 / sum(part.shape))
+            part.uniform_(-bound, bound, generator=generator)
+    else:
+        parameter.normal_(0.0, _std(name, parameter, config), generator=generator)
 
 
 def _std(name: str, parameter: Tensor, config: ModelConfig) -> float:

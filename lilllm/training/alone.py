@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from lilllm.models import Decoder, export, from_pretrained
 from lilllm.training import optimizers as optim
+from lilllm.training import sharded_files
 from lilllm.training.checkpoint import CheckpointError
 
 STATE = "trainer.safetensors"
@@ -32,6 +33,14 @@ class Parallel(Protocol):
     rank: int
     world_size: int
     writes: bool
+
+    def place(self, model: Decoder, device: torch.device) -> Decoder:
+        """The model with this rank's weights on ``device``; first of all.
+
+        Raises:
+            ValueError: the model has no numbers (it is on the meta device), and this gives it none.
+        """
+        ...
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """The module whose forward gives this rank's loss, ready to be trained together; before optimizers exist."""
@@ -55,6 +64,10 @@ class Parallel(Protocol):
 
     def any(self, flag: bool) -> bool:
         """Whether it is so on any rank."""
+        ...
+
+    def whole(self, model: Decoder) -> AbstractContextManager[Decoder | None]:
+        """A model that this rank can call by itself, on the rank that writes; others may get None, and wait."""
         ...
 
     def share(self, batches: Iterable[Any], most: int | None) -> Iterator[tuple[Any, bool]]:
@@ -89,6 +102,11 @@ class Alone:
     world_size = 1
     writes = True
 
+    def place(self, model: Decoder, device: torch.device) -> Decoder:
+        if next(model.parameters()).is_meta:
+            raise ValueError("the model is on the meta device and has no numbers; FSDP alone fills such a one")
+        return model.to(device)
+
     def prepare(self, module: nn.Module) -> nn.Module:
         return module
 
@@ -105,6 +123,9 @@ class Alone:
 
     def any(self, flag: bool) -> bool:
         return flag
+
+    def whole(self, model: Decoder) -> AbstractContextManager[Decoder | None]:
+        return nullcontext(model)
 
     def share(self, batches: Iterable[Any], most: int | None) -> Iterator[tuple[Any, bool]]:
         return ((batch, True) for batch in islice(batches, most))
@@ -130,9 +151,10 @@ class Alone:
         return numbers
 
     def load(self, folder: Path, model: nn.Module, optimizers: list[optim.Named], numbers: Any) -> dict[str, Tensor]:
+        sharded = (folder / sharded_files.FOLDER).is_dir()  # by ranks that had a part of it each
         try:
             stored = from_pretrained(folder, device="cpu", progress=False)
-            tensors = load_file(folder / STATE)
+            tensors = sharded_files.read(folder, model, optimizers) if sharded else load_file(folder / STATE)
         except (SafetensorError, ValueError, FileNotFoundError) as error:
             raise CheckpointError(f"{folder} cannot be read: {error}") from None
         take_over(model, stored, folder)

@@ -40,6 +40,8 @@ class Together(Protocol):
 
     def any(self, flag: bool) -> bool: ...
 
+    def mean(self, numbers: list[float]) -> list[float]: ...
+
 
 class CheckpointError(ValueError):
     """A checkpoint that is damaged, or of something else."""
@@ -68,6 +70,18 @@ def best(folder: str | os.PathLike[str]) -> Path | None:
     return next((one for one in checkpoints(folder) if one.name == named), None) or latest(folder)
 
 
+def agreed_on(path: Path | None, parallel: Together) -> Path | None:
+    """``path``, where all ranks mean the same one.
+
+    Raises:
+        CheckpointError: they do not.
+    """
+    step = -1.0 if path is None else float(step_of(path))
+    if parallel.any(parallel.mean([step])[0] != step):
+        raise CheckpointError(f"ranks see other checkpoints, this one {path}; give a folder on a disk that all share")
+    return path
+
+
 def name_of(step: int) -> str:
     return f"step-{step:06}"
 
@@ -90,13 +104,13 @@ def write(folder: Path, step: int, fill: Callable[[Path], dict[str, Any]], paral
     home = folder / FOLDER
     target, beside = home / name_of(step), home / f".{name_of(step)}-partial"
     try:
-        with _agreed(parallel):
+        with agreed(parallel):
             if parallel.writes:
                 shutil.rmtree(beside, ignore_errors=True)
                 beside.mkdir(parents=True)
-        with _agreed(parallel):
+        with agreed(parallel):
             state = fill(beside)
-        with _agreed(parallel):
+        with agreed(parallel):
             if parallel.writes:
                 _name(beside, target, {"format": FORMAT, "step": step, **state})
     except BaseException as error:  # Ctrl-C too
@@ -109,7 +123,7 @@ def write(folder: Path, step: int, fill: Callable[[Path], dict[str, Any]], paral
 
 
 @contextmanager
-def _agreed(parallel: Together) -> Iterator[None]:
+def agreed(parallel: Together) -> Iterator[None]:
     """All ranks go on, or none does: one that waits for another that failed would wait for ever."""
     try:
         yield
@@ -117,7 +131,7 @@ def _agreed(parallel: Together) -> Iterator[None]:
         parallel.any(True)
         raise
     if parallel.any(False):
-        raise OSError("another rank could not write its part")
+        raise OSError("another rank failed at it")
 
 
 def _name(beside: Path, target: Path, state: dict[str, Any]) -> None:
@@ -128,7 +142,7 @@ def _name(beside: Path, target: Path, state: dict[str, Any]) -> None:
     mode = (beside / STATE).stat().st_mode
     for path in paths:
         path.chmod(mode)  # safetensors are written for their owner alone
-    for path in (*paths, beside):
+    for path in (*paths, *(path for path in beside.rglob("*") if path.is_dir()), beside):
         to_disk(path)
     if target.exists():  # of the same step in a run that was resumed from before it
         _remove(target)

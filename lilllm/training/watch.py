@@ -40,13 +40,18 @@ class Watch:
         """On the held-out text, as much as the config says; None without any."""
         if self.validation is None:
             return None
+        config, ranks = self._config, self._parallel.world_size
+        batches = config.eval_batches
+        rows = config.micro_batch
+        if rows is None:  # the same rows over however many ranks
+            rows, batches = config.batch_size // ranks, None if batches is None else batches * ranks
         return evaluate(
             self._model,
             self.validation,
-            batch_size=self._config.micro_batch or self._config.batch_size,
+            batch_size=rows,
             context_len=self._context_len,
-            batches=self._config.eval_batches,
-            documents=self._config.documents,
+            batches=batches,
+            documents=config.documents,
             bytes_per_token=self.bytes_per_token,
             autocast=self._step.autocast,
             parallel=self._parallel,
@@ -54,12 +59,12 @@ class Watch:
 
     def sample(self) -> str | None:
         """A text of the model as it is; None where nobody asked for one."""
-        if self._sample is None or not self._parallel.writes:
+        if self._sample is None:
             return None
         was_training = self._model.training
         self._model.eval()
         try:
-            with self._random.aside(), torch.no_grad():
-                return self._sample(self._model)
+            with self._parallel.whole(self._model) as model, self._random.aside(), torch.no_grad():
+                return self._sample(model) if model is not None and self._parallel.writes else None
         finally:
             self._model.train(was_training)
