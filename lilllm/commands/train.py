@@ -251,4 +251,4 @@ def _tell(trainer: Trainer, folder: Path, given: dict[str, Any]) -> None:
             town = LilTown(int(given["data"].partition(":")[2] or 0))
             floor = f"; the entropy of what it was measured on is {town.entropy(HELD_OUT_DOCUMENTS, FAR)[0]:.3f}"
         click.echo(f"held-out: {found.bits_per_byte:.3f} bits a byte{floor}")
-    click.echo(f"the model: {folder}; talk to it with: lilllm chat {folder}")
+    click.echo(f"the model: {folder}; talk to it with: lilllm chat --model {folder}")
