@@ -59,7 +59,9 @@ def test_commands_and_make_targets_exist(text: str) -> None:
     for line in commands:
         command: click.Command | None = cli
         for word in line.split():
-            assert isinstance(command, click.Group), line
+            if command is not cli and not isinstance(command, click.Group):
+                break  # the word is an argument of the command
+            assert isinstance(command, click.Group)
             command = command.get_command(click.Context(command), word)
             assert command is not None, f"`lilllm {line}` is not a command"
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
