@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from lilllm.accounting.gpus import GPUS
 from lilllm.accounting.shape import PRESETS
+from lilllm.commands import together
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +59,13 @@ _KINDS = f"Which GPU: {', '.join(GPUS)}."
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder, as it was begun.")
 @click.option("--log", type=click.Choice(["wandb", "tensorboard"]), multiple=True, help="Also write metrics to it.")
 @click.option("--device", metavar="NAME", help="cpu, cuda [default: a GPU if there is one].")
+@click.option(
+    "--parallel",
+    type=click.Choice(["ddp", "fsdp"]),
+    default="ddp",
+    show_default=True,
+    help="Under torchrun, what each process holds: the whole model, or a part of it.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what it would take, memory, time and cost, and do nothing.")
 @click.option("--gpu", type=click.Choice(list(GPUS)), metavar="NAME", help=f"For --dry-run. {_KINDS}")
 @click.option("--gpus", type=click.IntRange(1, 10**6), default=1, show_default=True, help="For --dry-run.")
@@ -71,6 +80,7 @@ def command(ctx: click.Context, **given: Any) -> None:
     lilllm train --data stories.txt --minutes 10        your own text
     lilllm train --preset lillm-39m --data openwebtext  the real one, on a GPU
     lilllm train --resume --out runs/liltown            go on
+    torchrun --nproc-per-node 8 -m lilllm train ...     on eight GPUs
 
     Ctrl-C saves and says how to go on. What it writes: run.json, metrics.jsonl, checkpoints/ with config.json,
     model.safetensors and tokenizer.json, as `lilllm generate`, `lilllm chat` and transformers read them.
@@ -78,25 +88,27 @@ def command(ctx: click.Context, **given: Any) -> None:
     try:
         ctx.exit(_train(ctx, given))
     except (ValueError, OSError, FloatingPointError, ImportError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(f"{together.prefix()}{error}") from None
+    except RuntimeError as error:
+        if (told := together.lost(error)) is None:
+            raise
+        raise click.ClickException(told) from None
 
 
 def _train(ctx: click.Context, given: dict[str, Any]) -> int:
-    from lilllm.runtime.device import choose
-
     folder = given["out"] or Path("runs") / _name(given)
     before = _of_run(ctx, given, folder) if given["resume"] else None
-    device = choose(given["device"])
+    device = together.join(given)
     model, config, context = before or _asked(given, device)
     if given["dry_run"]:
         _dry_run(given, model, config, context, device)
         return 0
     trainer = _prepared(given, folder, model, config, context, device)
     result = trainer.run()
-    if result.ended != "done":
-        return 128 + result.signal
-    _tell(trainer, folder, given)
-    return 0
+    if result.ended == "done" and trainer.parallel.writes:
+        _tell(trainer, folder, given)
+    together.leave()
+    return 0 if result.ended == "done" else 128 + (result.signal or signal.SIGINT)  # of another rank: 0
 
 
 def _name(given: dict[str, Any]) -> str:
@@ -193,38 +205,43 @@ def _prepared(
     from lilllm.training.report import Report
     from lilllm.training.state import refuse_taken
 
-    if not given["resume"]:
+    parallel, rows = together.ranks(given["parallel"], config)
+    if not given["resume"] and parallel.writes:
         refuse_taken(folder)
-    made = prepare(
-        given["data"],
-        folder,
-        vocab_size=model.vocab_size,
-        tokens=config.steps * config.batch_size * context,
-        tokenizer=given["tokenizer"],
-        field=given["field"],
-        count=given["count"],
-        resume=given["resume"],
-        report=Report(True),
-    )
+    with parallel.first():
+        made = prepare(
+            given["data"],
+            folder,
+            vocab_size=model.vocab_size,
+            tokens=config.steps * config.batch_size * context,
+            tokenizer=given["tokenizer"],
+            field=given["field"],
+            count=given["count"],
+            resume=given["resume"] or not parallel.writes,
+            report=Report(parallel.writes),
+        )
     if made.tokenizer.vocab_size != model.vocab_size:
         model = replace(model, vocab_size=made.tokenizer.vocab_size)
     names = ("preset", "data", "field", "count", "tokenizer")
     about = {name: None if given[name] is None else str(given[name]) for name in names} | {"context": context}
     about["count"] = given["count"]
     return Trainer(
-        Decoder(model, generator=torch.Generator().manual_seed(config.seed)),
+        Decoder(model, generator=torch.Generator().manual_seed(config.seed), device=together.birthplace(parallel)),
         config,
         Loader(
             made.training,
-            batch_size=config.batch_size,
+            batch_size=rows,
             context_len=context,
             seed=config.seed,
+            rank=parallel.rank,
+            world_size=parallel.world_size,
             documents=config.documents,
         ),
         validation=made.validation,
         folder=folder,
         tokenizer=made.tokenizer,
         sample=_sampler(made.tokenizer),
+        parallel=parallel,
         device=device,
         log=given["log"],
         resume=given["resume"],

@@ -70,6 +70,10 @@ class Parallel(Protocol):
         """A model that this rank can call by itself, on the rank that writes; others may get None, and wait."""
         ...
 
+    def first(self) -> AbstractContextManager[None]:
+        """Around what one rank makes and the others then find made."""
+        ...
+
     def share(self, batches: Iterable[Any], most: int | None) -> Iterator[tuple[Any, bool]]:
         """This rank's part of the first ``most`` batches, as (batch, whether it counts); as many on every rank."""
         ...
@@ -126,6 +130,9 @@ class Alone:
 
     def whole(self, model: Decoder) -> AbstractContextManager[Decoder | None]:
         return nullcontext(model)
+
+    def first(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def share(self, batches: Iterable[Any], most: int | None) -> Iterator[tuple[Any, bool]]:
         return ((batch, True) for batch in islice(batches, most))
