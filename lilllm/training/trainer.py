@@ -263,8 +263,9 @@ class Trainer:
     def _end(self, stop: int, signal: int) -> TrainResult:
         done = self.step >= self.config.steps
         ended = "done" if done else "paused" if self.step >= stop else "interrupted"
+        if ended != "paused":
+            self.save()  # unless it is there
         if ended == "interrupted":
-            self.save()
             how = f"go on with: lilllm train --resume --out {self.folder}" if self.folder else "run() goes on"
             self._event("interrupted", f"stopped after step {self.step}; {how}")
             self.report.say(self.history[-1]["message"])

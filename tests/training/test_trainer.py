@@ -6,7 +6,7 @@ import random
 
 import pytest
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 from lilllm.data import Batch
 from lilllm.training import NotFinite, TrainConfig, Trainer, average, checkpoints

@@ -1,0 +1,203 @@
+"""`lilllm train`, as a program: to the end, stopped, gone on with, and refused in words."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lilllm import __main__ as program
+from lilllm import models
+from lilllm.commands import train
+from lilllm.models import ModelConfig
+
+SMALL = ModelConfig(vocab_size=300, n_layers=1, d_model=16, n_heads=2, context_len=32)
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Run the program in an empty folder, `liltown` being tiny; (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "preset", lambda name: SMALL, raising=False)
+
+    def call(*args):
+        with pytest.raises(SystemExit) as end:
+            program.main(["train", *map(str, args)])
+        out = capsys.readouterr()
+        return end.value.code, out.out, out.err
+
+    return call
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_from_nothing_to_a_model_that_speaks(run, tmp_path):
+    code, out, err = run("--steps", 4, "--eval-every", 2, "--device", "cpu")
+    assert code in (0, None), err
+    folder = tmp_path / "runs" / "liltown"
+    assert "4 steps, 1,024 tokens" in out  # 8 rows of 32
+    assert "the entropy of what it was measured on is 0.24" in out
+    assert "lilllm chat" in out
+    kinds = [record["kind"] for record in records(folder)]
+    assert kinds.count("train") == 4
+    assert kinds.count("sample") == 2
+    from lilllm.inference import load
+
+    assert isinstance(load(folder).write("The", max_new=4, seed=0), str)
+    code, _, err = run("--steps", 4)
+    assert code == 2
+    assert "holds a run already; go on with it (--resume), or give another folder (--out)" in err
+
+
+def test_held_out_documents_are_none_of_those_trained_on(run, tmp_path):
+    run("--steps", 2, "--device", "cpu", "--out", "here")
+    from lilllm.data import LilTown, TokenFiles
+    from lilllm.tokenizers import load
+
+    tokens = tmp_path / "here" / "tokens"
+    made = load(tmp_path / "here" / "tokenizer.json")
+    held = TokenFiles(tokens / "held-out")
+    town = LilTown(0)
+    first = made.encode(town.document(10**9))
+    assert held.read(0, len(first)).tolist() == first
+    assert TokenFiles(tokens / "training").n_documents < 10**9
+    assert held.n_documents == 1000
+
+
+def test_the_same_command_gives_the_same_model(run, tmp_path):
+    for name in ("a", "b"):
+        assert run("--steps", 3, "--device", "cpu", "--out", name)[0] in (0, None)
+    files = [tmp_path / name / "checkpoints" / "step-000003" / "model.safetensors" for name in ("a", "b")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_own_text_and_resume(run, tmp_path):
+    text = tmp_path / "mine.txt"
+    text.write_text("one two three four five six seven eight nine ten\n" * 2000)
+    flat = ("--schedule", "constant", "--warmup", 1, "--batch", 2, "--device", "cpu", "--lr", 0.01)
+    code, out, err = run("--data", text, "--steps", 3, "--out", "r", *flat)
+    assert code in (0, None), err
+    assert "entropy" not in out
+    code, _, err = run("--resume", "--out", "r", "--steps", 5)
+    assert code in (0, None), err
+    assert run("--data", text, "--steps", 5, "--out", "whole", *flat)[0] in (0, None)
+    files = [tmp_path / name / "checkpoints" / "step-000005" / "model.safetensors" for name in ("r", "whole")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    run_json = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert run_json["about"]["data"] == str(text)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--preset", "gpt9"], "there is no preset 'gpt9'"),
+        (["--data", "no-such-thing"], "no-such-thing"),
+        (["--resume", "--out", "nothing"], "nothing holds no run to go on with; leave out --resume"),
+        (["--steps", "5", "--minutes", "1"], "--steps and --minutes both say how long"),
+        (["--steps", "5", "--warmup", "9"], "warmup is 9; give a whole number from 0, below the 5 steps"),
+        (["--batch", "6", "--micro-batch", "4"], "batch_size 6 is no multiple of micro_batch 4"),
+        (["--precision", "fp8"], "'fp8' is not one of"),
+        (["--device", "warp"], "torch cannot use here"),
+        (["--log", "wandb", "--steps", "2"], "to log to wandb, install it: pip install wandb"),
+        (["--dry-run", "--gpu", "h100-80gb", "--gpus", "3"], "no multiple of 3 GPUs"),
+    ],
+)
+def test_errors_are_one_line(args, said, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(SystemExit) as end:
+        program.main(["train", *args])
+    err = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_a_resumed_run_is_that_run(run, tmp_path):
+    assert run("--steps", 2, "--device", "cpu", "--out", "r")[0] in (0, None)
+    for args, said in (
+        (["--lr", 0.5], "was begun with lr 0.003, not 0.5"),
+        (["--data", "python_docs"], "was begun with data liltown, not python_docs"),
+        (["--preset", "gpt2"], "was begun with preset liltown, not gpt2"),
+    ):
+        code, _, err = run("--resume", "--out", "r", *args)
+        assert code == 2
+        assert said in err
+    (tmp_path / "r" / "run.json").write_text("{")
+    code, _, err = run("--resume", "--out", "r")
+    assert code == 2
+    assert "run.json is damaged" in err
+
+
+def test_dry_run_prices_and_writes_nothing(run, tmp_path):
+    code, out, _ = run("--dry-run", "--gpu", "h100-80gb", "--gpus", 8, "--dollars", 2, "--steps", 100)
+    assert code in (0, None)
+    assert "memory" in out
+    assert "dollars" in out
+    assert "assumed  40% of 8 x 989 TFLOP/s" in out
+    code, out, _ = run("--dry-run", "--device", "cpu", "--steps", 100)
+    assert "on this CPU" in out
+    assert "that were tried on this CPU" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_minutes_are_as_many_steps_as_fit(run, monkeypatch):
+    from lilllm.training import pricing
+
+    monkeypatch.setattr(pricing, "price_here", lambda *_, **__: type("P", (), {"hours": 3.0}))
+    code, out, _ = run("--minutes", 1.8, "--dry-run", "--device", "cpu", "--gpu", "h100-80gb")
+    assert code in (0, None)
+    assert "30 steps" in out  # 3000 take 180 minutes
+
+
+# A process of its own, stopped from outside. It trains a tiny model in a corner of the test's folder.
+STOPPED = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from lilllm import models
+from lilllm import __main__ as program
+from lilllm.models import ModelConfig
+models.preset = lambda name: ModelConfig(vocab_size=300, n_layers=1, d_model=16, n_heads=2, context_len=32)
+program.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_from_outside_it_saves_and_says_how_to_go_on(tmp_path, number, code):
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", STOPPED, root, "train", "--device", "cpu", "--out", "r"]
+    options = ["--batch", "2", "--lr", "0.01", "--steps", "100000", "--schedule", "constant", "--warmup", "1"]
+    process = subprocess.Popen([*command, *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "r" / "metrics.jsonl"
+    until = time.monotonic() + 120
+    while time.monotonic() < until and not (metrics.exists() and metrics.read_text().count('"train"') > 20):
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    stopped = [record for record in records(tmp_path / "r") if record.get("event") == "interrupted"]
+    assert "go on with: lilllm train --resume --out r" in err
+    assert "go on with: lilllm train --resume --out r" in stopped[-1]["message"]
+    step = stopped[-1]["step"]
+    assert (tmp_path / "r" / "checkpoints" / f"step-{step:06}" / "trainer.json").exists()
+    done = subprocess.run(
+        [*command, "--resume", "--steps", str(step + 3)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    steps = [record["step"] for record in records(tmp_path / "r") if record["kind"] == "train"]
+    assert steps == list(range(1, step + 4))
+
+
+def test_names_of_runs():
+    names = {("liltown", "liltown"): "liltown", ("lillm-39m", "openwebtext"): "lillm-39m-openwebtext"}
+    names |= {("liltown", "/a/mine.txt"): "liltown-mine", ("liltown", "liltown:3"): "liltown-liltown-3"}
+    for (preset, data), name in names.items():
+        assert train._name({"preset": preset, "data": data}) == name
