@@ -33,7 +33,7 @@ def museum(name: str | None, reveal: bool) -> None:
         case = read_case(root, name.removesuffix(".py"))
     except (NotACloneError, CaseError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{case.title}\n\n{_wrapped(case.symptom)}\n")
+    click.echo(f"{case.title}\nLecture {case.of_lecture.replace('_', ' ')}\n\n{_wrapped(case.symptom)}\n")
     click.echo(f"The program: {case.source().relative_to(root).as_posix()}; it prints")
     click.echo(textwrap.indent(case.run().printed.rstrip(), "    "))
     click.echo(f"\nWhere to look\n{_wrapped(case.look)}")

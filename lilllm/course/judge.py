@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from types import CodeType, GeneratorType
 from typing import Any, Literal
 
+import numpy as np
+
 from lilllm.course.exercise import Case, Exercise, Function, Mistake, is_array, same
 from lilllm.course.guard import Outcome, run
 
@@ -139,6 +141,8 @@ def _of_array(got: Any, expected: Any) -> str:
         return f"The answer should be of {expected.dtype}, and yours is of {got.dtype}."
     if bool((got != got).any()) and not bool((expected != expected).any()):
         return "The answer holds NaN: is something divided by 0, or is it inf - inf?"
+    if str(expected.dtype).endswith("float64") and np.allclose(np.asarray(got), np.asarray(expected), 1e-5, 1e-6):
+        return "The answer is right to some six digits only: a part of it is worked out in float32, or rounded."
     return ""
 
 

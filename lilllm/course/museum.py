@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from lilllm.course.clone import find_clone
+from lilllm.course.plan import LECTURES
 
 SECTIONS = ("Symptom", "Look", "Cause", "Fix")
 NAME = re.compile(r"\d\d_[a-z0-9_]+")
@@ -63,6 +64,11 @@ class Case:
     def lecture(self) -> str:
         """The number of the lecture that shows it, ``03``."""
         return self.name[:2]
+
+    @property
+    def of_lecture(self) -> str:
+        """The name of its lecture, ``03_gradients``; its number where the course has none of that number."""
+        return next((lecture.name for lecture in LECTURES if lecture.number == self.lecture), self.lecture)
 
     def source(self, *, fixed: bool = False) -> Path:
         return self.root / "lectures" / "broken" / f"{self.name}{_FIXED if fixed else ''}.py"
@@ -161,9 +167,7 @@ def read_case(root: Path, name: str) -> Case:
     """
     known = names(root)
     if name not in known:
-        close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.3)
-        offer = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
-        raise CaseError(f"the museum has no case {name!r}; {offer}")
+        raise CaseError(f"the museum has no case {name!r}; {_offer(str(name), known)}")
     folder = root / "lectures" / "broken"
     told = folder / f"{name}.md"
     text = told.read_text(encoding="utf-8") if told.is_file() else ""
@@ -181,6 +185,15 @@ def read_case(root: Path, name: str) -> Case:
         )
     assert heading is not None
     return Case(root=root, name=name, title=heading[1].strip(), **{key.lower(): words for key, words in said.items()})
+
+
+def _offer(name: str, known: list[str]) -> str:
+    """What to take for ``name``: the cases that it is a part of, or else the one it is nearly called."""
+    part = [one for one in known if len(name) > 2 and name in one]
+    near = part or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near[:3]))}?"
+    return "`lilllm course museum` lists those that it has" if known else "it has none here"
 
 
 def names(root: Path) -> list[str]:

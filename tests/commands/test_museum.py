@@ -23,6 +23,7 @@ def test_a_case_shows_its_symptom_first_and_the_cause_when_asked() -> None:
     code, out = _ran("01_special_from_user")
     assert code == 0
     assert "messages: 2 went in, the model sees 3" in out
+    assert "\nLecture 01 tokenization\n" in out
     assert "--reveal" in out
     assert "The cause\n" not in out
     code, out = _ran("01_special_from_user", "--reveal")

@@ -496,3 +496,156 @@ def loss_without_a_shift(logits, tokens):
 )
 def test_a_mistake_in_a_transformer_is_known_however_it_is_written(name: str, function: object, words: str) -> None:
     assert words in check(name, function).verdict.message
+
+
+def pack_with_a_pointer(documents, T, eos):
+    stream = [token for one in documents for token in [*one, eos]]
+    rows = []
+    while len(stream) > T:
+        rows.append(stream[: T + 1])
+        stream = stream[T + 1 :]
+    return rows
+
+
+def pack_to_the_end(documents, T, eos):
+    stream = [token for one in documents for token in [*one, eos]]
+    count = -(-(len(stream) - 1) // T)
+    return [stream[i * T : i * T + T + 1] for i in range(count)]
+
+
+def targets_shifted(tokens, documents):
+    targets = torch.roll(tokens, -1)
+    targets[-1] = -100
+    return targets
+
+
+def targets_at_starts(tokens, documents):
+    out = [-100] * len(tokens)
+    for t in range(len(tokens) - 1):
+        if t == 0 or documents[t - 1] == documents[t]:
+            out[t] = int(tokens[t + 1])
+    return torch.tensor(out)
+
+
+def bits_without_bytes(loss, n_tokens, n_bytes):
+    return math.log2(math.exp(loss))
+
+
+def smoothed_as_two_losses(logits, target, eps):
+    log_p = torch.log_softmax(logits, -1)
+    return (1 - eps) * -log_p[target] + eps * -log_p.sum()
+
+
+def smoothed_by_hand(logits, target, eps):
+    p = torch.exp(logits) / torch.sum(torch.exp(logits))
+    q = eps / len(p) + (1 - eps) * (torch.arange(len(p)) == target).double()
+    return -(q * torch.log(p)).sum()
+
+
+def smoothed_in_float32(logits, target, eps):
+    q = torch.ones(len(logits)) * eps / len(logits)
+    q[target] += 1 - eps
+    return -(q * torch.log_softmax(logits, 0)).sum()
+
+
+def rows_as_distributed_sampler(batch, rank, world_size, batch_size):
+    first = batch * batch_size * world_size
+    return range(first, first + batch_size * world_size)[rank::world_size]
+
+
+def rows_of_a_reader_alone(batch, rank, world_size, batch_size):
+    return range(batch_size * batch, batch_size * batch + batch_size)
+
+
+def fill_with_the_answer_in_it(tokens, i, j, prefix, suffix, middle):
+    return [prefix] + tokens[:i] + [suffix] + tokens[i:] + [middle] + tokens[i:j]  # noqa: RUF005
+
+
+def average_as_moving(states):
+    out = {name: tensor.clone().double() for name, tensor in states[0].items()}
+    for state in states[1:]:
+        for name in out:
+            out[name] = 0.5 * out[name] + 0.5 * state[name]
+    return {name: out[name].to(states[0][name].dtype) for name in out}
+
+
+def average_as_stored(states):
+    return {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+
+
+def top_k_by_mask(logits, k):
+    keep = torch.zeros_like(logits).scatter(-1, logits.topk(min(k, logits.size(-1))).indices, 1.0)
+    return logits * keep
+
+
+def top_k_that_forgets(logits, k):
+    bar = torch.sort(logits, -1).values[..., -min(k, logits.size(-1)), None]
+    torch.where(logits < bar, -torch.inf, logits)
+    return logits
+
+
+def top_k_with_a_very_small_number(logits, k):
+    bar = torch.sort(logits, -1).values[..., -min(k, logits.size(-1)), None]
+    return torch.where(logits < bar, -1e9, logits)
+
+
+def top_p_strictly_below(logits, p):
+    order = logits.argsort(-1, descending=True)
+    below = logits.softmax(-1).gather(-1, order).cumsum(-1) <= p
+    return torch.where(torch.zeros_like(below).scatter(-1, order, below), logits, -torch.inf)
+
+
+def min_p_as_a_floor(logits, p):
+    return torch.where(torch.softmax(logits, -1) >= p, logits, -torch.inf)
+
+
+def repetition_as_in_the_paper(logits, tokens, penalty):
+    out = logits.clone()
+    out[tokens.unique()] /= penalty
+    return out
+
+
+def logprob_without_a_shift(logits, tokens, n_prompt):
+    each = torch.log_softmax(logits, -1)[torch.arange(len(tokens)), tokens]
+    return each[n_prompt:].sum()
+
+
+def stream_until_it_is_there(text, stops):
+    for stop in stops:
+        text = text.split(stop)[0]
+    return text
+
+
+def cache_of_one(n_layers, n_kv_heads, d_head, tokens, batch, bytes_each):
+    return (n_kv_heads * d_head * tokens * n_layers * 2) * bytes_each
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words"),
+    [
+        ("pretraining.pack", pack_with_a_pointer, "Your rows do not overlap"),
+        ("pretraining.pack", pack_to_the_end, "The last row is too short"),
+        ("pretraining.targets", targets_shifted, "The end of a document is asked for the start of the next"),
+        ("pretraining.targets", targets_at_starts, "Your -100 stands one place late"),
+        ("pretraining.bits_per_byte", bits_without_bytes, "These are bits a token"),
+        ("pretraining.smoothed", smoothed_as_two_losses, "it is their mean"),
+        ("pretraining.smoothed", smoothed_by_hand, "exp of large logits is infinite"),
+        ("pretraining.smoothed", smoothed_in_float32, "a part of it is worked out in float32"),  # no known mistake
+        ("pretraining.rows", rows_as_distributed_sampler, "You deal the rows out in turn"),
+        ("pretraining.rows", rows_of_a_reader_alone, "all ranks train on the same rows"),
+        ("pretraining.fill_in", fill_with_the_answer_in_it, "the answer can be read off it"),
+        ("pretraining.average", average_as_moving, "You halve at every step"),
+        ("pretraining.average", average_as_stored, "in float16 the sum overflows"),
+        ("generation.top_k", top_k_by_mask, "A logit of 0, say, is not a probability of 0"),
+        ("generation.top_k", top_k_that_forgets, "Nothing changes"),
+        ("generation.top_k", top_k_with_a_very_small_number, "A logit either stays or becomes -inf"),
+        ("generation.top_p", top_p_strictly_below, "The token with which p is reached is left out"),
+        ("generation.min_p", min_p_as_a_floor, "Your bar is p itself"),
+        ("generation.repetition", repetition_as_in_the_paper, "You divide negative logits too"),
+        ("generation.logprob", logprob_without_a_shift, "You take for each token the logits after it was read"),
+        ("generation.stream", stream_until_it_is_there, "You wait for the whole stop string"),
+        ("generation.cache_bytes", cache_of_one, "This is the cache of one text"),
+    ],
+)
+def test_a_mistake_in_training_or_speaking_is_known_however_it_is_written(name, function, words) -> None:
+    assert words in check(name, function).verdict.message

@@ -106,8 +106,21 @@ def test_what_a_case_lacks_is_named(tmp_path: Path, story: str, fixed: bool, wor
 def test_an_unknown_case_offers_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(museum.CaseError, match="did you mean '09_off_by_one'"):
         museum.read_case(make(tmp_path), "09_of_by_one")
-    with pytest.raises(museum.CaseError, match="there are: none"):
+    with pytest.raises(museum.CaseError, match="did you mean '09_off_by_one'"):
+        museum.read_case(tmp_path, "off_by")
+    with pytest.raises(museum.CaseError, match="it has none here"):
         museum.read_case(tmp_path / "empty", "x")
+
+
+@pytest.mark.parametrize("name", ["nope", "x", "", "museum", "transformer"])
+def test_a_name_unlike_all_cases_gets_none_offered(name: str) -> None:
+    with pytest.raises(museum.CaseError, match=r"`lilllm course museum` lists those that it has$"):
+        museum.read_case(ROOT, name)
+
+
+def test_a_case_names_its_lecture(tmp_path: Path) -> None:
+    assert museum.read_case(make(tmp_path), "09_off_by_one").of_lecture == "09_generation"
+    assert {museum.read_case(ROOT, name).of_lecture[:2] for name in NAMES} == {name[:2] for name in NAMES}
 
 
 def test_a_case_starts_as_a_program_does_and_leaves_torch_as_it_was(tmp_path: Path) -> None:

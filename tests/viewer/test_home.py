@@ -230,6 +230,7 @@ def test_a_case_is_looked_into_and_revealed_only_on_request(browser: object, clo
     page.get_by_role("button", name="Look into it").first.click()
     page.wait_for_selector(".player .line[aria-current]")
     page.wait_for_url("**case=01_forgets*")
+    assert page.get_by_role("link", name="01 tokenization").get_attribute("href") == "./?trace=01_tokenization"
     assert page.get_by_text("in the place of the sum").count() == 0, "neither the page nor the program tells the cause"
     frames = watched.frames
     while watched.current() != "total = number":

@@ -113,7 +113,9 @@ def left_or_out(arguments: tuple[Any, ...], answer: Tensor) -> bool:
     return bool(((answer == arguments[0]) | (answer == -torch.inf)).all())
 
 
-OTHER_NUMBERS = "A logit either stays as it is or becomes -inf: yours has other numbers."
+OTHER_NUMBERS = (
+    "A logit either stays or becomes -inf: you have other numbers. A logit of 0, say, is not a probability of 0."
+)
 
 EXERCISE = Exercise(
     task=(
