@@ -105,14 +105,14 @@ def some(words: Sequence[Word], most: int = SAMPLES) -> list[Word]:
     return [words[round(i * (len(words) - 1) / (most - 1))] for i in range(most)]
 
 
-def samples(metrics: Metrics) -> str:
-    """The samples of a run in the order in which they were written."""
+def samples(name: str, metrics: Metrics) -> str:
+    """The samples of a run in the order in which they were written. The keyboard reaches them, to scroll."""
     shown = some(metrics.samples)
     parts = [f'<p class="note">{len(shown)} of {len(metrics.samples)}</p>'] if len(shown) < len(metrics.samples) else []
     for word in shown:
         text = word.text if len(word.text) <= _SHOWN_TEXT else word.text[:_SHOWN_TEXT] + " ..."
         parts.append(f'<section class="sample"><h4>Step {word.step:,}</h4><pre>{escape(text)}</pre></section>')
-    return "".join(parts)
+    return f'<div role="group" tabindex="0" aria-label="Samples of {escape(name)}">{"".join(parts)}</div>'
 
 
 def happened(runs: Mapping[str, Metrics]) -> str:
@@ -134,4 +134,4 @@ def settings(abouts: Mapping[str, Mapping[str, str]], *, only_different: bool) -
         if not only_different or len(set(values)) > 1:
             rows.append((escape(key), *(escape(value) for value in values)))
     head = ("Setting", *(escape(name) for name in abouts))
-    return _table("Settings", head, rows) if rows else ""
+    return _table("Settings that differ" if only_different else "All settings", head, rows) if rows else ""

@@ -189,7 +189,7 @@ def _words(metrics: dict[str, Metrics]) -> None:
                 if len(metrics) > 1:
                     st.markdown(f"**{plain(name)}**")
                 with st.container(height=420, key=f"samples-{list(metrics).index(name)}"):
-                    st.html(samples(one))
+                    st.html(samples(name, one))
     events = happened(metrics)
     if events:
         st.markdown("### What happened")

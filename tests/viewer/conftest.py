@@ -13,6 +13,7 @@ from lilllm.tracing.reader import load
 from tests.viewer.hostile import hostile_trace
 from tests.viewer.lesson import SOURCE
 from tests.viewer.made import record
+from tests.viewer.runs import HTML, hostile, made, records, trained
 from tests.viewer.serving import ARGUMENTS, chromium_path, serving
 from tests.viewer.watched import Watched, opened
 
@@ -86,6 +87,17 @@ def app(folder: Path) -> Iterator[str]:
     """The address of a running viewer."""
     with serving(folder) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def runs_folder(folder: Path) -> Path:
+    """``runs/`` beside them: one run that was really trained, with checkpoints, two made up and a hostile one."""
+    root = folder / "runs"
+    trained(root / "tiny")
+    made(root / "second", records(300, floor=0.5), age=7200, steps=300, lr=0.003)
+    made(root / "sweep" / "third", records(200, floor=2.0), age=7300, steps=200, lr=0.001)
+    hostile(root / HTML.replace("/", ""))
+    return root
 
 
 @pytest.fixture(scope="session")

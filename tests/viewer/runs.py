@@ -70,7 +70,7 @@ def hostile(folder: Path) -> Path:
         '{"kind": "train", "step": 23, "lo',
     ]
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(f'{{"{HTML}": {json.dumps(HTML)}, "deep": {deep}}}')
+    (folder / "run.json").write_text(f'{{"{HTML}": {json.dumps(HTML)}}}')
     metrics = folder / "metrics.jsonl"
     metrics.write_bytes("\n".join(lines).encode())
     os.utime(metrics, (0, metrics.stat().st_mtime - 3600))
@@ -99,7 +99,7 @@ def trained(folder: Path, steps: int = 40) -> Path:
     eos = tokenizer.special_tokens["<|endoftext|>"]
     tokens = TokenArray(ids, vocab_size=tokenizer.vocab_size, eos=eos, n_bytes=30 * len(TEXT))
     config = ModelConfig(
-        vocab_size=tokenizer.vocab_size, n_layers=2, d_model=32, n_heads=4, n_kv_heads=2, d_ff=64, context_len=64
+        vocab_size=tokenizer.vocab_size, n_layers=2, d_model=32, n_heads=4, n_kv_heads=2, d_ff=64, context_len=2048
     )
     model = Decoder(config, generator=torch.Generator().manual_seed(0))
     trainer = Trainer(

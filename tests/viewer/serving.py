@@ -33,7 +33,7 @@ def chromium_path() -> str | None:
 
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """The address of a viewer of ``folder``, which holds ``lectures/`` and ``traces/``.
+    """The address of a viewer of ``folder``, which holds ``lectures/``, ``traces/`` and ``runs/``.
 
     Raises: RuntimeError with the server's log, if it does not start.
     """
@@ -45,7 +45,7 @@ def serving(folder: Path) -> Iterator[str]:
         server = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "viewer", "--server.port", str(port)],
             cwd=ROOT,
-            env={**os.environ, "LILLLM_VIEWER_ROOT": str(folder)},
+            env={**os.environ, "LILLLM_VIEWER_ROOT": str(folder), "LILLLM_RUNS": str(folder / "runs")},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

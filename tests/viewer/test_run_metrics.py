@@ -226,7 +226,9 @@ def test_a_hostile_file_gives_its_good_lines_and_does_no_harm(tmp_path: Path) ->
     assert metrics.samples[-1].text == HTML
     about = folders.read_about(tmp_path / "run")
     shown = (
-        words.samples(metrics) + words.happened({HTML: metrics}) + words.settings({HTML: about}, only_different=False)
+        words.samples(HTML, metrics)
+        + words.happened({HTML: metrics})
+        + words.settings({HTML: about}, only_different=False)
     )
     shown += words.summary({HTML: metrics}, {HTML: reading.standing(metrics, time.time())}, {HTML: None})
     assert "<img" not in shown
