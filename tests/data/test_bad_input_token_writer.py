@@ -15,7 +15,9 @@ from tests.data.corpora import EOS, Given, contents, texts, tokenizer
 
 
 def write(folder: Path, given: Any = ("a", "b"), made_by: Any = None, **options: Any) -> TokenFiles:
-    return write_tokens(given, made_by or tokenizer(), folder, **({"eos": EOS, "progress": False} | options))
+    return write_tokens(
+        given, made_by or tokenizer(), folder, **({"eos": EOS, "progress": False, "workers": 1} | options)
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,11 +90,11 @@ def test_errors_come_from_other_processes_as_they_are(tmp_path: Path, monkeypatc
         write(tmp_path, ["1"] * 30, Local(10), eos=0, workers=2)
 
 
-def begun(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that were cut off after some marks."""
+def begun(folder: Path, monkeypatch: pytest.MonkeyPatch, after: int = 100) -> None:
+    """Files that were cut off after so many documents, and some marks."""
 
     def breaks() -> Iterator[str]:
-        yield from texts()[:100]
+        yield from texts()[:after]
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -157,6 +159,7 @@ def test_a_damaged_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ValueError, match=r"journal\.jsonl is no journal of token files"):
         write(tmp_path, texts(), shard_tokens=1000)
     journal.write_bytes(whole["journal.jsonl"] + b'{"tokens": 99999, "docu')  # a torn last line says nothing
+    begun(tmp_path, monkeypatch, after=150)  # and is not there any more for whoever comes after
     write(tmp_path, texts(), shard_tokens=1000).verify()
 
 
