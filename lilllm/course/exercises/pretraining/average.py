@@ -91,6 +91,22 @@ def off_by_one(states: list[State]) -> State:
     return {name: (mean.double() * n / (n + 1)).to(mean.dtype) for name, mean in solution(states).items()}
 
 
+def first_two(states: list[State]) -> State:
+    return solution(states[:2])
+
+
+def end_to_end(states: list[State]) -> State:
+    joined = {
+        name: torch.cat([state[name].reshape(-1, *state[name].shape[1:]) for state in states]) for name in states[0]
+    }
+    return {name: joined[name].double().mean(0).to(states[0][name].dtype) for name in joined}
+
+
+def in_float32(states: list[State]) -> State:
+    wide = {name: torch.stack([state[name].float() for state in states]) for name in states[0]}
+    return {name: wide[name].mean(0).to(states[0][name].dtype) for name in wide}
+
+
 def cases() -> Iterator[Case]:
     def state(**tensors: object) -> State:
         return {name: torch.tensor(values, dtype=torch.float64) for name, values in tensors.items()}
@@ -145,6 +161,12 @@ EXERCISE = Exercise(
         Mistake(own_means, "You average each tensor by itself: it is the checkpoints that are averaged, axis 0."),
         Mistake(median, "This is the median: it picks one of the checkpoints' numbers. The mean is asked for."),
         Mistake(off_by_one, "You divide by one more than there are checkpoints."),
+        Mistake(first_two, "You average the first two: all of them count."),
+        Mistake(
+            end_to_end,
+            "You join the tensors end to end, by `cat`, and average over their own first axis: `stack` makes one.",
+        ),
+        Mistake(in_float32, "You work in float32 what is kept in float64, and lose digits: widen, but never narrow."),
     ),
     cases=cases,
 )

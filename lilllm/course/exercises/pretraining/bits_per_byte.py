@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
-from lilllm.course.exercise import Case, Exercise, Mistake
+from lilllm.course.exercise import Case, Exercise, Mistake, Property
 
 
 def solution(loss: float, n_tokens: int, n_bytes: int) -> float:
@@ -57,6 +58,36 @@ def eights(loss: float, n_tokens: int, n_bytes: int) -> float:
     return loss * n_tokens / (8 * n_bytes) / math.log(2.0)
 
 
+def log_of_nats_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:
+    return math.log2(loss * n_tokens / n_bytes)
+
+
+def loss_over_bytes(loss: float, n_tokens: int, n_bytes: int) -> float:
+    return loss / n_bytes
+
+
+def perplexity_spread(loss: float, n_tokens: int, n_bytes: int) -> float:
+    return math.exp(loss) * n_tokens / n_bytes
+
+
+def nats_upside_down(loss: float, n_tokens: int, n_bytes: int) -> float:
+    return loss * n_bytes / n_tokens
+
+
+def whole_tokens(loss: float, n_tokens: int, n_bytes: int) -> float:
+    return loss * (n_tokens // n_bytes) / math.log(2.0)
+
+
+def whole_bytes(loss: float, n_tokens: int, n_bytes: int) -> float:
+    return loss / max(1, n_bytes // n_tokens) / math.log(2.0)
+
+
+def nearly(arguments: tuple[Any, ...], answer: float) -> bool:
+    """Whether the answer is the right one, rounded."""
+    right = solution(*arguments)
+    return math.isclose(answer, right, rel_tol=1e-2) and not math.isclose(answer, right, rel_tol=1e-9)
+
+
 def cases() -> Iterator[Case]:
     ln2 = math.log(2.0)
     # One bit a token, one byte a token.
@@ -97,6 +128,29 @@ EXERCISE = Exercise(
         Mistake(loss_already_summed, "`loss` is the mean over tokens: multiply by n_tokens to have that of the text."),
         Mistake(perplexity_per_byte, "This is the perplexity of a byte: bits are its logarithm with base 2."),
         Mistake(eights, "You divide by the bits of the text: it is bits per byte, not per bit."),
+        Mistake(
+            log_of_nats_per_byte,
+            "You take a logarithm of nats per byte: a loss is one already. From nats to bits is a factor.",
+        ),
+        Mistake(
+            loss_over_bytes, "Two things are missing: `loss` is that of one token, not of the text; and it is in nats."
+        ),
+        Mistake(
+            perplexity_spread,
+            "You spread perplexity over the bytes: only its logarithm, the loss, adds up over tokens.",
+        ),
+        Mistake(
+            nats_upside_down,
+            "Bytes and tokens are exchanged, and these are nats: a token shares its loss between its bytes.",
+        ),
+        Mistake(whole_tokens, "`//` drops what is behind the point: divide by `/`."),
+        Mistake(whole_bytes, "`//` takes a token for a whole number of bytes: divide by `/`."),
     ),
     cases=cases,
+    properties=(
+        Property(
+            lambda arguments, answer: not nearly(arguments, answer),
+            "It is right to some digits only: is it rounded, or 1.44 taken for 1 / ln 2? Use `math.log(2)`.",
+        ),
+    ),
 )

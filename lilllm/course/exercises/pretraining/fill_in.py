@@ -85,6 +85,30 @@ def reversed_suffix(tokens: list[int], i: int, j: int, prefix: int, suffix: int,
     return [prefix, *tokens[:i], suffix, *tokens[j:][::-1], middle, *tokens[i:j]]
 
 
+def nested(tokens: list[int], i: int, j: int, prefix: int, suffix: int, middle: int) -> list[object]:
+    return [prefix, tokens[:i], suffix, tokens[j:], middle, tokens[i:j]]
+
+
+def mark_in_the_gap(tokens: list[int], i: int, j: int, prefix: int, suffix: int, middle: int) -> list[int]:
+    return [prefix, *tokens[:i], middle, suffix, *tokens[j:], *tokens[i:j]]
+
+
+def prefix_too_long(tokens: list[int], i: int, j: int, prefix: int, suffix: int, middle: int) -> list[int]:
+    return [prefix, *tokens[: i + 1], suffix, *tokens[j:], middle, *tokens[i + 1 : j]]
+
+
+def no_last_mark(tokens: list[int], i: int, j: int, prefix: int, suffix: int, middle: int) -> list[int]:
+    return [prefix, *tokens[:i], suffix, *tokens[j:], *tokens[i:j]]
+
+
+def middle_to_the_end(tokens: list[int], i: int, j: int, prefix: int, suffix: int, middle: int) -> list[int]:
+    return [prefix, *tokens[:i], suffix, *tokens[j:], middle, *tokens[i:]]
+
+
+def gap_alone(tokens: list[int], i: int, j: int, prefix: int, suffix: int, middle: int) -> list[int]:
+    return [*tokens[:i], middle, *tokens[j:]]
+
+
 def cases() -> Iterator[Case]:
     # Three tokens, the second is the middle.
     yield Case(([1, 2, 3], 1, 2, 91, 92, 93), [91, 1, 92, 3, 93, 2])
@@ -130,6 +154,16 @@ EXERCISE = Exercise(
         Mistake(length, "You take j for the length of the gap: it is where it ends."),
         Mistake(from_the_end, "You count j from the end: it counts from the start."),
         Mistake(reversed_suffix, "You turn the suffix around: it is read forwards, as it stands."),
+        Mistake(nested, "Your list holds lists: put their tokens in, by `*` or by `+`."),
+        Mistake(
+            mark_in_the_gap, "The mark of the middle stands where the gap is: it opens the middle, which comes last."
+        ),
+        Mistake(
+            prefix_too_long, "tokens[i] is in your prefix: it is the first of the middle. `tokens[:i]` ends before it."
+        ),
+        Mistake(no_last_mark, "The mark of the middle is missing: where does the suffix end, and the answer begin?"),
+        Mistake(middle_to_the_end, "Your middle goes on to the end of the document: it ends at j."),
+        Mistake(gap_alone, "This marks the gap alone: what belongs into it must follow at the end, to be learned."),
     ),
     cases=cases,
     properties=(

@@ -100,6 +100,32 @@ def every_start(documents: Documents, T: int, eos: int) -> list[list[int]]:
     return [stream[start : start + T + 1] for start in range(len(stream) - T)]
 
 
+def flat(documents: Documents, T: int, eos: int) -> list[int]:
+    stream = _stream(documents, eos)
+    return stream[: max(0, len(stream) - 1) // T * T + 1] if len(stream) > T else []
+
+
+def pairs(documents: Documents, T: int, eos: int) -> list[tuple[list[int], list[int]]]:
+    return [(row[:-1], row[1:]) for row in solution(documents, T, eos)]
+
+
+def one_padded_row_each(documents: Documents, T: int, eos: int) -> list[list[int]]:
+    return [[*document, *[eos] * (T + 1)][: T + 1] for document in documents]
+
+
+def one_cut_row_each(documents: Documents, T: int, eos: int) -> list[list[int]]:
+    return [[*document, eos][: T + 1] for document in documents]
+
+
+def eos_first_of_all(documents: Documents, T: int, eos: int) -> list[list[int]]:
+    stream = [eos, *_stream(documents, eos)]
+    return [stream[start : start + T + 1] for start in range(0, len(stream) - T, T)]
+
+
+def empty_left_out(documents: Documents, T: int, eos: int) -> list[list[int]]:
+    return solution([document for document in documents if document], T, eos)
+
+
 def cases() -> Iterator[Case]:
     # One document, and with its EOS it fills one row.
     yield Case(([[5, 6]], 2, 0), [[5, 6, 0]])
@@ -158,12 +184,26 @@ EXERCISE = Exercise(
             "You cut each document by itself and throw its rest away: most short documents are lost. Join them first.",
         ),
         Mistake(every_start, "You begin a row at every token: each token is then predicted T times. Begin every T."),
+        Mistake(flat, "This is the stream: cut it into rows."),
+        Mistake(pairs, "These are inputs and targets apart: return the rows of T + 1 tokens that both are cut from."),
+        Mistake(
+            one_padded_row_each,
+            "A row for each document, filled up or cut: documents are joined first, so that nothing is wasted.",
+        ),
+        Mistake(
+            one_cut_row_each, "A row for each document, whatever its length: documents are joined first, and then cut."
+        ),
+        Mistake(
+            eos_first_of_all,
+            "There is an EOS before the first document: each stands behind a document, and none before all.",
+        ),
+        Mistake(empty_left_out, "You leave empty documents out: each has its EOS, and nothing before it."),
     ),
     cases=cases,
     properties=(
         Property(
             lambda arguments, answer: all(len(row) == arguments[1] + 1 for row in answer),
-            "A row has not T + 1 tokens.",
+            "Each row has T + 1 tokens, T inputs and one target more: yours has one of another length.",
         ),
         Property(
             lambda arguments, answer: all(a[-1] == b[0] for a, b in itertools.pairwise(answer)),

@@ -79,6 +79,29 @@ def one_too_few(batch: int, rank: int, world_size: int, batch_size: int) -> rang
     return range(start, start + batch_size - 1)
 
 
+def to_the_end_of_all(batch: int, rank: int, world_size: int, batch_size: int) -> range:
+    start = (batch * world_size + rank) * batch_size
+    return range(start, start + world_size * batch_size)
+
+
+def batches_for_rows(batch: int, rank: int, world_size: int, batch_size: int) -> range:
+    start = batch * world_size + rank * batch_size
+    return range(start, start + batch_size)
+
+
+def size_for_end(batch: int, rank: int, world_size: int, batch_size: int) -> range:
+    return range((batch * world_size + rank) * batch_size, batch_size)
+
+
+def one_too_many(batch: int, rank: int, world_size: int, batch_size: int) -> range:
+    start = (batch * world_size + rank) * batch_size
+    return range(start, start + batch_size + 1)
+
+
+def always_the_first(batch: int, rank: int, world_size: int, batch_size: int) -> range:
+    return range(rank * batch_size, (rank + 1) * batch_size)
+
+
 def cases() -> Iterator[Case]:
     # One rank alone takes everything, batch after batch.
     yield Case((0, 0, 1, 4), range(0, 4))
@@ -131,6 +154,15 @@ EXERCISE = Exercise(
         Mistake(from_one, "Rows are numbered from 0: yours begin one too late."),
         Mistake(transposed, "Batch and rank have changed places: all ranks of one batch are neighbours."),
         Mistake(one_too_few, "You take one row too few: a range leaves its end out."),
+        Mistake(to_the_end_of_all, "You begin well and take too many: batch_size rows are this rank's."),
+        Mistake(
+            batches_for_rows, "You count batch * world_size rows before this batch: each of them had batch_size rows."
+        ),
+        Mistake(
+            size_for_end, "The second argument of `range` is where it ends, not how long it is: start + batch_size."
+        ),
+        Mistake(one_too_many, "You take one row too many, the first of the next rank: a range leaves its end out."),
+        Mistake(always_the_first, "The batch is not used: every step trains on the rows of the first."),
     ),
     cases=cases,
 )

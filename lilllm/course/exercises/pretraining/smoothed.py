@@ -101,6 +101,18 @@ def of_logits(logits: Tensor, target: int, eps: float) -> Tensor:
     return -(1 - eps) * logits[target] - eps * logits.mean()
 
 
+def entropy_added(logits: Tensor, target: int, eps: float) -> Tensor:
+    return -(1 - eps) * logits.log_softmax(0)[target] + eps * math.log(len(logits))
+
+
+def eps_added(logits: Tensor, target: int, eps: float) -> Tensor:
+    return -(1 - eps) * logits.log_softmax(0)[target] + eps
+
+
+def one_axis(logits: Tensor, target: int, eps: float) -> Tensor:
+    return solution(logits, target, eps)[None]
+
+
 def cases() -> Iterator[Case]:
     def case(logits: list[float], target: int, eps: float, expected: float) -> Case:
         number = torch.tensor(expected, dtype=torch.float64)
@@ -165,6 +177,14 @@ EXERCISE = Exercise(
         ),
         Mistake(log_of_exp, "exp of large logits is infinite: use `log_softmax`, which subtracts the largest first."),
         Mistake(of_logits, "These are logits: make them log-probabilities first, by `log_softmax`."),
+        Mistake(
+            entropy_added,
+            "You add eps * ln V, whatever the model says: it is eps times the mean of -log p over all V tokens.",
+        ),
+        Mistake(
+            eps_added, "You add eps itself: it is the weight of a second loss, the mean of -log p over all V tokens."
+        ),
+        Mistake(one_axis, "An axis of length 1 is left: return a number, a tensor with no axes."),
     ),
     cases=cases,
 )

@@ -110,6 +110,25 @@ def left_out(tokens: Tensor, documents: Tensor) -> Tensor:
     return targets[targets != -100]
 
 
+def turned_around(tokens: Tensor, documents: Tensor) -> Tensor:
+    targets = torch.full_like(tokens, -100)
+    other = documents[1:] != documents[:-1]
+    targets[:-1][other] = tokens[1:][other]
+    return targets
+
+
+def mask_too_short(tokens: Tensor, documents: Tensor) -> Tensor:
+    targets = across(tokens, documents)
+    targets[documents[1:] != documents[:-1]] = -100
+    return targets
+
+
+def last_one_kept(tokens: Tensor, documents: Tensor) -> Tensor:
+    targets = solution(tokens, documents)
+    targets[-1] = tokens[-1]
+    return targets
+
+
 def cases() -> Iterator[Case]:
     def case(tokens: list[int], documents: list[int], expected: list[int]) -> Case:
         return Case((torch.tensor(tokens), torch.tensor(documents)), torch.tensor(expected))
@@ -183,6 +202,13 @@ EXERCISE = Exercise(
         Mistake(with_minus_one, "You put -1 where there is no target: `cross_entropy` leaves out -100."),
         Mistake(by_order, "You compare documents by `>`: another document may have a smaller number. Use `!=`."),
         Mistake(left_out, "You leave these places out: keep all T of them, with -100 where there is no target."),
+        Mistake(
+            turned_around, "It is turned around: you keep the targets of another document, and hide those of the same."
+        ),
+        Mistake(
+            mask_too_short, "There are T - 1 neighbours to compare and T places: the mask goes with `targets[:-1]`."
+        ),
+        Mistake(last_one_kept, "The last place is asked for its own token: there is no next one, so -100."),
     ),
     cases=cases,
     properties=(
