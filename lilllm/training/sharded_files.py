@@ -11,6 +11,7 @@ Read in order: write, read.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def read(folder: Path, model: nn.Module, optimizers: list[optim.Named], *, group
             if name not in shapes or shapes[name] != tuple(tensor.shape):
                 there = shapes.get(name, "missing")
                 raise ValueError(f"{name} is {there} there, and {tuple(tensor.shape)} here")
-        checkpoint.load(wanted, storage_reader=storage, process_group=group, no_dist=group is None)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled")  # that is what is meant
+            checkpoint.load(wanted, storage_reader=storage, process_group=group, no_dist=group is None)
     except (SafetensorError, ValueError, KeyError, TypeError, OSError, RuntimeError, AssertionError) as error:
         raise files.CheckpointError(f"{home} cannot be read: {error}") from None
     except checkpoint.CheckpointException as error:

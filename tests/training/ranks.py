@@ -7,14 +7,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 SECONDS = 120.0  # ten times what a busy machine needs: a rank that hangs, hangs for ever
 
@@ -81,37 +79,21 @@ def together(size: int, *words: object) -> list[str]:
     return [output for _, output in told]
 
 
-# What follows runs in the ranks.
-
-
-def way(kind: str, **options: Any) -> Any:
-    from lilllm.training.parallel import DataParallel
-    from lilllm.training.sharded import FullyShard
-
-    return DataParallel() if kind == "ddp" else FullyShard(**options)
-
-
-def trainer(kind: str, folder: Path | None, *, seed: int = 0, meta: bool = False, **given: Any) -> Any:
-    """The run of `tiny`, over the ranks that are there; without dropout, which ranks draw each for themselves."""
-    from tests.training import tiny
-
-    changes = given.pop("changes", {})
-    config = tiny.config(**changes)
-    ranks = way(kind, precision=config.precision, seed=seed)
-    rows = config.batch_size // ranks.world_size
-    feed = tiny.loader(
-        rows, rank=ranks.rank, world_size=ranks.world_size, documents=config.documents, **given.pop("loader", {})
+def lilllm(size: int, words: list[str]) -> tuple[int, str]:
+    """`lilllm` as torchrun starts it, or by itself; exit code and output, of all ranks together."""
+    torchrun = ["torch.distributed.run", "--nproc-per-node", str(size), "--master-addr", "127.0.0.1"]
+    torchrun += ["--master-port", str(free_port()), "-m"]
+    alone = {name: value for name, value in environment(0, 1, 0).items() if name not in ("RANK", "WORLD_SIZE")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", *(torchrun if size > 1 else []), "lilllm", *words],
+        env=alone,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
     )
-    given.setdefault("model", tiny.model(0.0, device="meta") if meta else tiny.model(0.0))
-    return tiny.trainer(folder, changes=changes, loader=feed, parallel=ranks, **given)
-
-
-def gathered(one: Any) -> dict[str, Any]:
-    """All weights, on every rank."""
-    return {
-        name: (p.full_tensor() if hasattr(p, "full_tensor") else p).detach().clone()
-        for name, p in one.model.named_parameters()
-    }
+    return end([process])[0]
 
 
 def main(names: str, *words: str) -> None:
