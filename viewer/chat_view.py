@@ -7,10 +7,10 @@ was written before a stop stays.
 from __future__ import annotations
 
 import time
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from plain import written
 
 if TYPE_CHECKING:
     from lilllm.inference import Speaker
@@ -32,7 +32,7 @@ def _ended(said: list[dict[str, Any]]) -> None:
 
 
 def shown(text: str) -> str:
-    return f'<div class="written">{escape(text) if text else "<i>nothing</i>"}</div>'
+    return f'<div class="written">{written(text) if text else "<i>nothing</i>"}</div>'
 
 
 def prompt_of(speaker: Speaker, said: list[dict[str, Any]], max_new: int) -> str:

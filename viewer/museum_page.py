@@ -72,7 +72,7 @@ def _show(case: Case) -> None:
         left.markdown(f"### {plain(case.title)}")
         lecture = plain(_TITLES.get(case.lecture, case.lecture))
         built = (case.root / "traces" / f"{case.of_lecture}.trace.jsonl.gz").is_file()
-        left.caption(f"Lecture [{lecture}](./?trace={case.of_lecture})" if built else f"Lecture {lecture}")
+        left.markdown(f"Lecture [{lecture}](./?trace={case.of_lecture})" if built else f"Lecture {lecture}")
         left.markdown(f"{sentence(case.symptom)}  \n**Where to look** {sentence(case.look)}")
         right.button("All cases", key="back", on_click=_choose, args=(None,), width="stretch")
         revealed = right.toggle("Reveal", key="revealed", help="The cause, the fix, and both runs side by side")

@@ -1,6 +1,9 @@
 """Names, messages and sentences from files, in pages whose text is Markdown."""
 
 import re
+from html import escape
+
+_PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
 
 
 def plain(text: str) -> str:
@@ -16,3 +19,12 @@ def sentence(text: str) -> str:
     """
     parts = re.split(r"(`[^`\n]+`)", text[:1].upper() + text[1:])
     return "".join(part if i % 2 else plain(part) for i, part in enumerate(parts))
+
+
+def written(text: str) -> str:
+    """What a model wrote, as HTML that is that text; control characters, which HTML has not, as their pictures.
+
+    >>> written("<b>\x00\r\n")
+    '&lt;b&gt;\u2400\u240d\n'
+    """
+    return escape(text.translate(_PICTURES))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
+from plain import written
 from run_metrics import Metrics, Standing, Table, Word
 
 SAMPLES = 40  # shown of one run
@@ -111,7 +112,7 @@ def samples(name: str, metrics: Metrics) -> str:
     parts = [f'<p class="note">{len(shown)} of {len(metrics.samples)}</p>'] if len(shown) < len(metrics.samples) else []
     for word in shown:
         text = word.text if len(word.text) <= _SHOWN_TEXT else word.text[:_SHOWN_TEXT] + " ..."
-        parts.append(f'<section class="sample"><h4>Step {word.step:,}</h4><pre>{escape(text)}</pre></section>')
+        parts.append(f'<section class="sample"><h4>Step {word.step:,}</h4><pre>{written(text)}</pre></section>')
     return f'<div role="group" tabindex="0" aria-label="Samples of {escape(name)}">{"".join(parts)}</div>'
 
 

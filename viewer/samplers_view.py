@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
-from plain import plain
+from plain import plain, written
 from token_marks import label
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def samplers_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
             with column, st.container(border=True, key=f"sampler-{items.index((name, options))}"):
                 st.markdown(f"**{plain(name)}** · leaves {kept:,} of {speaker.tokenizer.vocab_size:,} tokens")
                 st.vega_lite_chart(rows_of(names, given, values), chart(names, top), width="stretch")
-                st.html(f'<div class="written"><b>{escape(prompt[-80:])}</b>{escape(text)}</div>')
+                st.html(f'<div class="written"><b>{written(prompt[-80:])}</b>{written(text)}</div>')
                 st.caption(f"{count} token{'' if count == 1 else 's'}, {plain(ended)}")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from lilllm.inference import Speaker, load
+from tests.viewer.modules import module
 from tests.viewer.runs import HTML
 from tests.viewer.test_accessibility import problems
 from tests.viewer.watched import Watched
@@ -93,7 +95,7 @@ def test_every_view_fits_the_page_and_axe_finds_nothing(
 MARK = {
     "Tokens": ".token",
     "Next token": ".chance",
-    "Attention": ".stVegaLiteChart svg .mark-rect.role-mark path",
+    "Attention": ".stVegaLiteChart :is(svg, canvas)",
     "Samplers": ".written",
     "Chat": "[data-testid=stChatInput]",
 }
@@ -160,7 +162,7 @@ def test_attention_shows_each_head_of_a_text(playground: Playground, model: Spea
     expect(page.locator(".heads figure").nth(2)).to_have_class("chosen")
     playground.write("Mia gave a hat to Ben. " * 10)
     expect(page.get_by_text("The first 64 of")).to_be_visible()
-    expect(cells).to_have_count(64 * 65 // 2)
+    expect(page.locator(".stVegaLiteChart canvas")).to_be_visible()  # Streamlit's choice above 2000 marks
 
 
 def test_samplers_write_what_the_model_writes_with_them(playground: Playground, model: Speaker) -> None:
@@ -170,8 +172,8 @@ def test_samplers_write_what_the_model_writes_with_them(playground: Playground, 
     expect(tiles).to_have_count(6)
     options = [{}, {"temperature": 0.0}, {"temperature": 0.7}, {"top_k": 10}, {"top_p": 0.9}, {"min_p": 0.1}]
     for place, one in enumerate(options):
-        text = model.write("Mia gave", max_new=50, seed=0, **one)
-        expect(tiles.nth(place)).to_have_text("Mia gave" + text, use_inner_text=False)
+        text = unescape(module("plain").written(model.write("Mia gave", max_new=50, seed=0, **one)))
+        expect(tiles.nth(place)).to_have_text("Mia gave" + text)
     expect(page.locator(".st-key-sampler-1")).to_contain_text(f"leaves 1 of {model.tokenizer.vocab_size} tokens")
     expect(page.locator(".st-key-sampler-3")).to_contain_text("leaves 10 of")
     before = tiles.all_text_contents()
@@ -193,6 +195,7 @@ def test_an_answer_comes_in_pieces_and_the_same_seed_gives_it_again(playground: 
     options = {"max_new": 600, "temperature": 0.8, "top_p": 0.95}
     answers = (model.write("Mia gave <b>a</b>", seed=seed, **options) for seed in range(50))
     seed, answer = next((seed, one) for seed, one in enumerate(answers) if len(one) > 600)  # a long one
+    shown = unescape(module("plain").written(answer))
     for name, value in (("Tokens at most", 600), ("Seed", seed)):
         page.get_by_role("spinbutton", name=name).fill(str(value))
         page.keyboard.press("Enter")
@@ -202,14 +205,14 @@ def test_an_answer_comes_in_pieces_and_the_same_seed_gives_it_again(playground: 
     field.press("Enter")
     expect(page.get_by_text(re.compile(rf"tokens?, .*; seed {seed}$"))).to_be_visible()
     texts = page.locator(".written")
-    assert texts.all_text_contents() == ["Mia gave <b>a</b>", answer]
+    assert texts.all_text_contents() == ["Mia gave <b>a</b>", shown]
     seen = sorted(page.evaluate("[...window.seen]"), key=len)
     assert len(seen) > 2, "the answer came as a whole"
-    assert all(answer.startswith(one) for one in seen)
+    assert all(shown.startswith(one) for one in seen)
     field.fill(" Then")
     field.press("Enter")
     expect(page.get_by_text(re.compile(rf"tokens?, .*; seed {seed}$"))).to_have_count(2)
-    assert texts.all_text_contents()[:3] == ["Mia gave <b>a</b>", answer, " Then"]
+    assert texts.all_text_contents()[:3] == ["Mia gave <b>a</b>", shown, " Then"]
     page.get_by_role("button", name="Clear").click()
     expect(texts).to_have_count(0)
 
