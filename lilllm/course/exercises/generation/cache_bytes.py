@@ -80,6 +80,18 @@ def as_gigabytes(n_layers: int, n_kv_heads: int, d_head: int, tokens: int, batch
     return solution(n_layers, n_kv_heads, d_head, tokens, batch, bytes_each) / 1e9
 
 
+def channels_squared(n_layers: int, n_kv_heads: int, d_head: int, tokens: int, batch: int, bytes_each: int) -> int:
+    return 2 * n_layers * n_kv_heads * d_head**2 * tokens * batch * bytes_each
+
+
+def channels_split(n_layers: int, n_kv_heads: int, d_head: int, tokens: int, batch: int, bytes_each: int) -> int:
+    return 2 * n_layers * (d_head // n_kv_heads) * tokens * batch * bytes_each
+
+
+def without_the_last(n_layers: int, n_kv_heads: int, d_head: int, tokens: int, batch: int, bytes_each: int) -> int:
+    return 2 * n_layers * n_kv_heads * d_head * (tokens - 1) * batch * bytes_each
+
+
 def cases() -> Iterator[Case]:
     # One number as key and one as value, of two bytes each.
     yield Case((1, 1, 1, 1, 1, 2), 4)
@@ -119,6 +131,12 @@ EXERCISE = Exercise(
         Mistake(queries_too, "You keep queries too: a query is used once, when its token is read, and never again."),
         Mistake(bits, "These are bits: bytes are asked for."),
         Mistake(as_gigabytes, "These are gigabytes: give bytes, as an int."),
+        Mistake(
+            channels_squared,
+            "d_head squared is the size of a weight: the cache keeps keys, d_head numbers for each head.",
+        ),
+        Mistake(channels_split, "d_head is the width of one head already: multiply by the heads."),
+        Mistake(without_the_last, "One token is missing: `tokens` are those that are kept."),
     ),
     cases=cases,
 )

@@ -95,6 +95,14 @@ def best(logits: Tensor, tokens: Tensor, n_prompt: int) -> Tensor:
     return logits[n_prompt - 1 : -1].log_softmax(-1).amax(-1).sum()
 
 
+def every_pair(logits: Tensor, tokens: Tensor, n_prompt: int) -> Tensor:
+    return logits.log_softmax(-1)[n_prompt - 1 : -1, tokens[n_prompt:]].sum()
+
+
+def mean_loss(logits: Tensor, tokens: Tensor, n_prompt: int) -> Tensor:
+    return functional.cross_entropy(logits[n_prompt - 1 : -1], tokens[n_prompt:])
+
+
 def cases() -> Iterator[Case]:
     def case(logits: object, tokens: list[int], n_prompt: int, expected: float) -> Case:
         numbers = torch.tensor(logits, dtype=torch.float64)
@@ -158,6 +166,11 @@ EXERCISE = Exercise(
         Mistake(over_positions, "Your softmax runs over the places: it runs over the vocabulary, the last axis."),
         Mistake(each, "These are the log-probabilities of the tokens, one by one: add them up."),
         Mistake(best, "You take the likeliest token at each place: take the one that is in the answer."),
+        Mistake(
+            every_pair,
+            "`log_p[rows, tokens]` with a slice takes all the tokens in each row: `gather` takes one in each.",
+        ),
+        Mistake(mean_loss, "This is the mean loss a token: add up, and turn the sign."),
     ),
     cases=cases,
     properties=(

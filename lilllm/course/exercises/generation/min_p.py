@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lilllm.course.exercise import Case, Exercise, Mistake, Property
-from lilllm.course.exercises.generation.top_k import OTHER_NUMBERS, left_or_out
+from lilllm.course.exercises.generation.top_k import OTHER_NUMBERS, in_order, left_or_out
 
 
 def solution(logits: Tensor, p: float) -> Tensor:
@@ -92,6 +92,19 @@ def result_dropped(logits: Tensor, p: float) -> Tensor:
     return logits.clone()
 
 
+def logit_minus_p(logits: Tensor, p: float) -> Tensor:
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) - p, -torch.inf)
+
+
+def log_of_zero(logits: Tensor, p: float) -> Tensor:
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(p), -torch.inf)
+
+
+def lost_axis(logits: Tensor, p: float) -> Tensor:
+    each = logits.softmax(-1)
+    return logits.masked_fill(each < p * each.amax(-1), -torch.inf)
+
+
 def cases() -> Iterator[Case]:
     def case(probabilities: object, p: float, stay: object) -> Case:
         logits = torch.tensor(probabilities, dtype=torch.float64).log() + 3.0
@@ -101,6 +114,8 @@ def cases() -> Iterator[Case]:
     yield case([0.3, 0.6, 0.1], 1 / 3, [True, True, False])
     # Sure of one: the bar is high. Unsure between many: it is low, and all stay.
     yield case([[0.9, 0.06, 0.02, 0.02], [0.3, 0.25, 0.25, 0.2]], 0.1, [[1, 0, 0, 0], [1, 1, 1, 1]])
+    # 0.7 of 0.5 is 0.35: neither of the others is enough.
+    yield case([0.2, 0.5, 0.3], 0.7, [False, True, False])
     # The likeliest stays even with p = 1, and with p = 0 all do.
     yield case([0.2, 0.5, 0.3], 1.0, [False, True, False])
     yield case([0.2, 0.5, 0.3], 0.0, [True, True, True])
@@ -124,6 +139,12 @@ EXERCISE = Exercise(
     solution=solution,
     also_right=(by_logits, by_ratio),
     mistakes=(
+        Mistake(
+            logit_minus_p,
+            "Your bar is the largest logit minus p: p is a factor of probabilities; to logits, add its logarithm.",
+        ),
+        Mistake(log_of_zero, "With p = 0 all stay, and it has no logarithm: `math.log(0)` raises."),
+        Mistake(lost_axis, "The largest has lost its axis: `keepdim=True` puts it beside its own row."),
         Mistake(
             absolute,
             "Your bar is p itself, the same for all rows: where the model is unsure, nothing may be left. It is p "
@@ -150,5 +171,14 @@ EXERCISE = Exercise(
             "Nothing is left in some row: the likeliest token always stays.",
         ),
         Property(left_or_out, OTHER_NUMBERS),
+        Property(in_order, "A token that stays is less likely than one that is out: the likeliest stay."),
+        Property(
+            lambda arguments, answer: bool((solution(*arguments) == -torch.inf).ge(answer == -torch.inf).all()),
+            "Too few stay in some row: the bar is p times the largest probability of that row.",
+        ),
+        Property(
+            lambda arguments, answer: torch.equal(answer, solution(*arguments)),
+            "Too many stay in some row: the bar is p times the largest probability of that row.",
+        ),
     ),
 )

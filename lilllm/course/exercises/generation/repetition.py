@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -86,6 +87,18 @@ def positive_alone(logits: Tensor, tokens: Tensor, penalty: float) -> Tensor:
     return logits.index_put((tokens,), torch.where(said > 0, said / penalty, said))
 
 
+def logarithm_subtracted(logits: Tensor, tokens: Tensor, penalty: float) -> Tensor:
+    return logits.index_put((tokens,), logits[tokens] - math.log(penalty))
+
+
+def nothing_found(logits: Tensor, tokens: Tensor, penalty: float) -> Tensor:
+    return logits.clone()
+
+
+def said_alone(logits: Tensor, tokens: Tensor, penalty: float) -> Tensor:
+    return solution(logits, tokens, penalty)[tokens]
+
+
 def cases() -> Iterator[Case]:
     def case(logits: list[float], tokens: list[int], penalty: float, expected: list[float]) -> Case:
         given, wanted = (torch.tensor(one, dtype=torch.float64) for one in (logits, expected))
@@ -144,6 +157,15 @@ EXERCISE = Exercise(
             of_log_probabilities,
             "You take log-probabilities, all of which are negative: the formula is for the logits as they are.",
         ),
+        Mistake(
+            logarithm_subtracted,
+            "You subtract ln penalty, which divides the probability: here it is the logit that is divided.",
+        ),
+        Mistake(
+            nothing_found,
+            "Nothing changes. A tensor in a set is not found by its number: `tokens.tolist()` gives ints.",
+        ),
+        Mistake(said_alone, "These are the logits of what was said alone: all V of them are asked for."),
     ),
     cases=cases,
     properties=(
@@ -152,6 +174,10 @@ EXERCISE = Exercise(
                 answer[i] == arguments[0][i] for i in range(len(answer)) if i not in arguments[1].tolist()
             ),
             "The logit of a token that was not said has changed.",
+        ),
+        Property(
+            lambda arguments, answer: bool((answer <= arguments[0]).all()),
+            "A token that was said has become likelier: its logit has grown.",
         ),
     ),
 )

@@ -83,14 +83,6 @@ def a_fixed_end(text: str, stops: list[str]) -> str:
     return text[: max(0, len(text) - held)]
 
 
-def a_fixed_end_of_whole_stops(text: str, stops: list[str]) -> str:
-    found = [text.index(stop) for stop in stops if stop in text]
-    if found:
-        return text[: min(found)]
-    held = max((len(stop) for stop in stops), default=0)
-    return text[: max(0, len(text) - held)]
-
-
 def shortest_end(text: str, stops: list[str]) -> str:
     found = [text.index(stop) for stop in stops if stop in text]
     if found:
@@ -132,9 +124,22 @@ def taken_out(text: str, stops: list[str]) -> str:
     return begun_alone(text, stops)
 
 
-def nothing_shown(text: str, stops: list[str]) -> str:
-    shown = solution(text, stops)
-    return shown if shown == text or any(stop in text for stop in stops) else ""
+def held_behind_a_stop(text: str, stops: list[str]) -> str:
+    found = [text.index(stop) for stop in stops if stop in text]
+    text = text[: min(found)] if found else text
+    return begun_alone(text, stops)
+
+
+def found_at_minus_one(text: str, stops: list[str]) -> str:
+    return text[: min(text.find(stop) for stop in stops)]
+
+
+def all_or_nothing(text: str, stops: list[str]) -> str:
+    return "" if any(stop in text for stop in stops) else text
+
+
+def minus_zero(text: str, stops: list[str]) -> str:
+    return text[: -(max(map(len, stops)) - 1)]
 
 
 def cases() -> Iterator[Case]:
@@ -192,10 +197,6 @@ EXERCISE = Exercise(
             "its end is never shown. Hold back only what may begin one.",
         ),
         Mistake(
-            a_fixed_end_of_whole_stops,
-            "You always hold back a whole stop string's length: hold back only an end that may begin one.",
-        ),
-        Mistake(
             shortest_end,
             "You hold back the shortest end that may begin a stop string: a longer one may too. Try the longest first.",
         ),
@@ -215,7 +216,17 @@ EXERCISE = Exercise(
             "`strip` takes its argument as a set of characters, and eats more than the stop string. Compare strings.",
         ),
         Mistake(taken_out, "You take the stop string out and go on behind it: the text ends there."),
-        Mistake(nothing_shown, "One possible beginning holds back the whole text: what is before it may be shown."),
+        Mistake(
+            held_behind_a_stop, "A stop string was found: what is before it is sure, and no more of it is held back."
+        ),
+        Mistake(
+            found_at_minus_one, "`find` gives -1 where there is nothing, and `text[:-1]` is all but the last character."
+        ),
+        Mistake(all_or_nothing, "Where a stop string stands, all is gone: what is before it is shown."),
+        Mistake(
+            minus_zero,
+            "You always cut a fixed piece off the end, and `text[:-0]` is empty. Hold back only what may begin a stop.",
+        ),
     ),
     cases=cases,
     properties=(
@@ -226,6 +237,14 @@ EXERCISE = Exercise(
         Property(
             lambda arguments, answer: not any(stop in answer for stop in arguments[1]),
             "A whole stop string is shown.",
+        ),
+        Property(
+            lambda arguments, answer: len(answer) <= len(solution(*arguments)),
+            "Too much is shown: a stop string may be beginning at the end of it.",
+        ),
+        Property(
+            lambda arguments, answer: len(answer) >= len(solution(*arguments)),
+            "Too much is held back: only what is, or may become, a stop string is.",
         ),
     ),
 )

@@ -113,6 +113,20 @@ def left_or_out(arguments: tuple[Any, ...], answer: Tensor) -> bool:
     return bool(((answer == arguments[0]) | (answer == -torch.inf)).all())
 
 
+def in_order(arguments: tuple[Any, ...], answer: Tensor) -> bool:
+    """Whether nothing is out that has a greater logit than what stays."""
+    logits, stays = arguments[0], answer > -torch.inf
+    least = logits.masked_fill(~stays, torch.inf).amin(-1, keepdim=True)
+    return bool((stays | (logits <= least)).all())
+
+
+def _cut(logits: Tensor, answer: Tensor) -> bool:
+    """Whether of equal logits one stays and one is out."""
+    stays = answer > -torch.inf
+    equal = logits[..., None] == logits[..., None, :]
+    return bool((equal & (stays[..., None] != stays[..., None, :])).any())
+
+
 OTHER_NUMBERS = (
     "A logit either stays or becomes -inf: you have other numbers. A logit of 0, say, is not a probability of 0."
 )
@@ -156,5 +170,22 @@ EXERCISE = Exercise(
         Mistake(first_row, "You compare all rows with the k-th largest of the first: each row has its own."),
     ),
     cases=cases,
-    properties=(Property(left_or_out, OTHER_NUMBERS),),
+    properties=(
+        Property(left_or_out, OTHER_NUMBERS),
+        Property(in_order, "A token that stays is less likely than one that is out: the likeliest stay."),
+        Property(
+            lambda arguments, answer: bool(
+                ((answer > -torch.inf).sum(-1) >= min(arguments[1], answer.shape[-1])).all()
+            ),
+            "Too few stay in some row: k of them, or all where there are fewer.",
+        ),
+        Property(
+            lambda arguments, answer: torch.equal(answer, solution(*arguments)) or not _cut(arguments[0], answer),
+            "Of equal logits one stays and one is out: who equals the k-th largest stays.",
+        ),
+        Property(
+            lambda arguments, answer: torch.equal(answer, solution(*arguments)),
+            "Too many stay in some row: k of them, and what equals the k-th.",
+        ),
+    ),
 )

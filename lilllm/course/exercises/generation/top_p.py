@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lilllm.course.exercise import Case, Exercise, Mistake, Property
-from lilllm.course.exercises.generation.top_k import OTHER_NUMBERS, left_or_out
+from lilllm.course.exercises.generation.top_k import OTHER_NUMBERS, in_order, left_or_out
 
 
 def solution(logits: Tensor, p: float) -> Tensor:
@@ -206,5 +206,14 @@ EXERCISE = Exercise(
             "Nothing is left in some row: the likeliest token always stays.",
         ),
         Property(left_or_out, OTHER_NUMBERS),
+        Property(in_order, "A token that stays is less likely than one that is out: the likeliest stay."),
+        Property(
+            lambda arguments, answer: bool((solution(*arguments) == -torch.inf).ge(answer == -torch.inf).all()),
+            "What stays in some row does not reach p: one more is needed.",
+        ),
+        Property(
+            lambda arguments, answer: torch.equal(answer, solution(*arguments)),
+            "More stay than are needed to reach p: each row has its own probabilities, and its own number of tokens.",
+        ),
     ),
 )
