@@ -243,7 +243,6 @@ trail
 # story is made, everything between them is grammar. How many crossings are there?
 
 # %%
-open_places = [-sum(p * math.log2(p) for _, p in step.candidates if p > 0) for step in first]
 surprise = [-step.logprob / math.log(2) for step in first]
 fig, ax = plt.subplots(figsize=(7.4, 2.8))
 ax.bar(range(len(surprise)), surprise, color=[VERMILLION if bits > 1 else BLUE for bits in surprise])
@@ -1258,8 +1257,8 @@ def seconds(**options):
 
 
 ratio = min(seconds(cache=False) for _ in range(2)) / min(seconds() for _ in range(2))  # @stepover
-assert ratio > 1.5  # it was near 4 where this was written
-print("with a cache it takes less time:", ratio > 1.5)
+assert ratio > 1.2  # it was near 4 where this was written, for 80 tokens
+print("the cache saves time, not only FLOPs:", ratio > 1.2)
 
 # %% [markdown]
 # ### Prefill and decode
@@ -1293,13 +1292,15 @@ table(["phase", "MFLOP a token", "MB moved a token", "FLOPs a byte"], rows)
 one, eight, many = (works[f"decode, {B} at a time"][0] for B in (1, 8, 32))
 assert one.intensity < 1 < works["prefill, 128 tokens"][0].intensity
 assert many.intensity > 3 * one.intensity
-assert many.moved < 12 * one.moved
+assert many.moved < 5 * one.moved
+assert one.moved > 20 * works["prefill, 128 tokens"][0].moved / 128
 
 # %% [markdown]
-# A decoded token costs the FLOPs that a token of the prompt costs, and moves many times the bytes. Where memory is
-# the limit, and in decoding it nearly always is, 32 texts take little longer than one, for the weights are read once
-# for all of them. (What is not shared is the cache. With long texts it is read more than the weights.) That is why
-# servers put requests together, and why prompts are cheaper than answers. Lecture 14 builds such a server, lecture 10
+# A decoded token costs the FLOPs that a token of the prompt costs, and moves twenty times the bytes. But 32 texts at
+# once move less than five times the bytes of one, for the weights are read once for all of them. Where memory is the
+# limit, and in decoding it nearly always is, that is time. (What is not shared is the cache. With long texts, or very
+# many, it is read more than the weights.) That is why servers put requests together, and why prompts are cheaper than
+# answers. Lecture 14 builds such a server, lecture 10
 # makes the cache smaller.
 #
 # ### Prompts of different lengths
