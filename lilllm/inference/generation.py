@@ -209,7 +209,7 @@ def _drawn(
         if told or not sampler.plain:
             allowed = sampler(allowed, session.tokens, generated=done)
         ids = allowed.argmax(-1) if sampler.greedy else draw(allowed, generator)
-        chances = (logits.gather(-1, ids[:, None]).squeeze(-1) - logits.logsumexp(-1)).tolist()
+        chances = logits.log_softmax(-1).gather(-1, ids[:, None]).squeeze(-1).tolist()
         if any(map(math.isnan, chances)):
             raise ValueError(odd(logits))
         yield logits, allowed, ids.tolist(), chances

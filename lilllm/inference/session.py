@@ -63,7 +63,9 @@ class Session:
         rope = model.config.positions == "rope"
         self._table = places(model.config, places_, self._most)["rope"] if rope else None
         fast = self._cache is not None and self._table is not None and serves(model)
-        self._one_token = OneToken(model, *self._table) if fast and self._table is not None else None
+        self._one_token = (
+            OneToken(model, *self._table, rows=len(prompts), room=room) if fast and self._table is not None else None
+        )
 
     @torch.no_grad()
     def start(self) -> Float[Tensor, "B V"]:

@@ -70,14 +70,19 @@ def test_a_long_prompt_is_scored_in_pieces_alike(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-11)])
 @pytest.mark.parametrize("kind", ["lillm", "untied"])
-def test_one_token_is_the_blocks(kind: str, dtype: torch.dtype, tolerance: float) -> None:
-    model = decoder(kind).to(dtype)
+@pytest.mark.parametrize("copied", [False, True])
+def test_one_token_is_the_blocks(
+    kind: str, dtype: torch.dtype, tolerance: float, copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, prompts = decoder(kind).to(dtype), PROMPTS[: 2 if copied else 4]
     assert serves(model)
-    fast, plain = Session(model, PROMPTS, room=9, layers=(1, 2)), Session(model, PROMPTS, room=9, layers=(1, 2))
+    monkeypatch.setattr("lilllm.inference.one_token.WORTH_IT", 1)
+    fast, plain = Session(model, prompts, room=9, layers=(1, 2)), Session(model, prompts, room=9, layers=(1, 2))
     plain._one_token = None
     assert fast._one_token is not None
+    assert (fast._one_token.layers[0][-1] is not None) == copied
     torch.testing.assert_close(fast.start(), plain.start())
-    ids = torch.tensor([7, 8, 9, 0])
+    ids = torch.tensor([7, 8, 9, 0])[: len(prompts)]
     for _ in range(9):
         got, wanted = fast.feed(ids), plain.feed(ids)
         scale = float(wanted.abs().max())
