@@ -55,7 +55,7 @@ def rows_of(weights: np.ndarray, names: list[str]) -> pd.DataFrame:
 
 def chart(names: list[str]) -> dict[str, Any]:
     """The large map; the order of tokens is the text's."""
-    side = 130 + 20 * max(8, len(names))  # every token has its name
+    side = 190 + 20 * max(8, len(names))  # every token has its name
     axis = {"type": "ordinal", "sort": names, "scale": {"domain": names}}
     return {
         "description": "Attention weights: each row is a token that looks, each column one that it looks at.",
@@ -65,13 +65,14 @@ def chart(names: list[str]) -> dict[str, Any]:
             | {
                 "field": "at",
                 "title": "looked at",
-                "axis": {"labelAngle": -90, "orient": "top", "labelOverlap": False},
+                "axis": {"labelAngle": -90, "orient": "top", "labelOverlap": "greedy"},
             },
             "y": axis | {"field": "looks", "title": "the token that looks", "axis": {"labelOverlap": False}},
             "color": {
                 "field": "weight",
                 "type": "quantitative",
                 "title": "Weight",
+                "legend": {"orient": "bottom", "gradientLength": 200},
                 "scale": {"type": "sqrt", "range": ["#0b1e3c", "#ffe95c"], "interpolate": "rgb", "domainMin": 0},
             },
             "tooltip": [

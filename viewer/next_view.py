@@ -32,7 +32,7 @@ def _over() -> None:
     st.session_state["continued"] = []
 
 
-def bar(probability: float, most: float) -> str:
+def bar(probability: float, most: float, about: str = "") -> str:
     """A probability as a bar: its length by the likeliest of those shown, with its number.
 
     >>> bar(0.25, 0.5).count("50.0%"), "25.0 %" in bar(0.25, 0.5)
@@ -40,7 +40,7 @@ def bar(probability: float, most: float) -> str:
     """
     width = 100 * probability / most if most > 0 else 0.0
     said = f"{100 * probability:.1f} %" if probability >= 0.0005 else f"{100 * probability:.1g} %"
-    return f'<div class="chance"><span style="width: {width:.1f}%"></span><b>{escape(said)}</b></div>'
+    return f'<div class="chance" title="{escape(about)}"><span style="width: {width:.1f}%"></span><b>{escape(said)}</b></div>'
 
 
 def next_view(speaker: Speaker) -> None:
@@ -72,6 +72,6 @@ def next_view(speaker: Speaker) -> None:
     for place, (token, probability) in enumerate(choice.top):
         name = "end of text" if token in speaker.ends else label(speaker.tokenizer.token_bytes(token))
         with st.container(horizontal=True, vertical_alignment="center", key=f"candidate-{place}"):
-            st.button(plain(name), key=f"take-{place}", on_click=_take, args=(token,), width=150, help=f"Token {token}")
-            st.html(bar(probability, most))
+            st.button(plain(name), key=f"take-{place}", on_click=_take, args=(token,), width=150)
+            st.html(bar(probability, most, f"token {token}"))
     st.slider("How many candidates", 3, 30, 10, key="how_many")

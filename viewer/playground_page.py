@@ -22,7 +22,7 @@ def playground_page() -> None:
         st.title("Playground")
         models = find_models(runs_root())
         asked = st.query_params.get("model")
-        columns = st.columns([3, 2], vertical_alignment="bottom")
+        columns = st.columns([2, 1], vertical_alignment="bottom")
         view = columns[0].segmented_control(
             "View",
             VIEWS,
