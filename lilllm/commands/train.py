@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lilllm.accounting.gpus import GPUS
-from lilllm.accounting.shape import PRESETS
-from lilllm.commands import together
+from lilllm.commands import together, train_run
 
 if TYPE_CHECKING:
     import torch
 
     from lilllm.models import ModelConfig
-    from lilllm.training import TrainConfig, Trainer
+    from lilllm.training import TrainConfig
 
 OURS = ("liltown", "lillm-39m", "lillm-300m")
-NAMES = [name for name in PRESETS if name not in ("gpt3-175b", "chinchilla-70b")]  # shapes without a model
+MEASURED = 10e6  # parameters: a dry run of less tries some steps on this CPU, of more is priced on GPUs
 _KINDS = f"Which GPU: {', '.join(GPUS)}."
 
 
@@ -103,10 +101,10 @@ def _train(ctx: click.Context, given: dict[str, Any]) -> int:
     if given["dry_run"]:
         _dry_run(given, model, config, context, device)
         return 0
-    trainer = _prepared(given, folder, model, config, context, device)
+    trainer = train_run.prepared(given, folder, model, config, context, device)
     result = trainer.run()
-    if result.ended == "done" and trainer.parallel.writes:
-        _tell(trainer, folder, given)
+    if result.ended == "done":
+        train_run.tell(trainer, folder, given["data"])
     together.leave()
     return 0 if result.ended == "done" else 128 + (result.signal or signal.SIGINT)  # of another rank: 0
 
@@ -179,11 +177,13 @@ def _typed(ctx: click.Context, name: str) -> bool:
 
 
 def _dry_run(given: dict[str, Any], model: Any, config: TrainConfig, context: int, device: torch.device) -> None:
+    from lilllm.accounting.params import total
     from lilllm.training.pricing import price, price_here
 
     rows = f"{config.steps:,} steps of {config.batch_size} x {context} tokens, {config.precision}, {config.optimizer}"
     click.echo(f"{given['preset']} on {given['data']}: {rows}")
-    if given["gpu"] or device.type != "cpu" or given["gpus"] > 1:
+    small = total(model.shape()) < MEASURED
+    if given["gpu"] or device.type != "cpu" or given["gpus"] > 1 or not small:
         cost = {"mfu": given["mfu"], "dollars_per_hour": given["dollars"]}
         gpu = given["gpu"] or "h100-80gb"
         click.echo(f"on {given['gpus']} x {gpu}")
@@ -191,81 +191,3 @@ def _dry_run(given: dict[str, Any], model: Any, config: TrainConfig, context: in
     else:
         click.echo("on this CPU; for a GPU give --gpu NAME")
         click.echo(str(price_here(model, config, context_len=context)))
-
-
-def _prepared(
-    given: dict[str, Any], folder: Path, model: ModelConfig, config: TrainConfig, context: int, device: torch.device
-) -> Trainer:
-    import torch
-
-    from lilllm.data import Loader
-    from lilllm.models import Decoder
-    from lilllm.training import Trainer
-    from lilllm.training.corpus import prepare
-    from lilllm.training.report import Report
-    from lilllm.training.state import refuse_taken
-
-    parallel, rows = together.ranks(given["parallel"], config)
-    if not given["resume"] and parallel.writes:
-        refuse_taken(folder)
-    with parallel.first():
-        made = prepare(
-            given["data"],
-            folder,
-            vocab_size=model.vocab_size,
-            tokens=config.steps * config.batch_size * context,
-            tokenizer=given["tokenizer"],
-            field=given["field"],
-            count=given["count"],
-            resume=given["resume"] or not parallel.writes,
-            report=Report(parallel.writes),
-        )
-    if made.tokenizer.vocab_size != model.vocab_size:
-        model = replace(model, vocab_size=made.tokenizer.vocab_size)
-    names = ("preset", "data", "field", "count", "tokenizer")
-    about = {name: None if given[name] is None else str(given[name]) for name in names} | {"context": context}
-    about["count"] = given["count"]
-    return Trainer(
-        Decoder(model, generator=torch.Generator().manual_seed(config.seed), device=together.birthplace(parallel)),
-        config,
-        Loader(
-            made.training,
-            batch_size=rows,
-            context_len=context,
-            seed=config.seed,
-            rank=parallel.rank,
-            world_size=parallel.world_size,
-            documents=config.documents,
-        ),
-        validation=made.validation,
-        folder=folder,
-        tokenizer=made.tokenizer,
-        sample=_sampler(made.tokenizer),
-        parallel=parallel,
-        device=device,
-        log=given["log"],
-        resume=given["resume"],
-        about=about,
-    )
-
-
-def _sampler(tokenizer: Any) -> Callable[[Any], str]:
-    from lilllm.inference import Speaker
-
-    return lambda model: Speaker(model, tokenizer).write("", max_new=60, temperature=0.8, seed=0)
-
-
-def _tell(trainer: Trainer, folder: Path, given: dict[str, Any]) -> None:
-    """What came out, in a few lines."""
-    minutes = trainer.metrics.seconds / 60
-    click.echo(f"{trainer.step:,} steps, {trainer.tokens:,} tokens in {minutes:.1f} minutes")
-    if (found := trainer.evaluation) and found.bits_per_byte is not None:
-        floor = ""
-        if given["data"].partition(":")[0] == "liltown":
-            from lilllm.data import LilTown
-            from lilllm.training.corpus import FAR, HELD_OUT_DOCUMENTS
-
-            town = LilTown(int(given["data"].partition(":")[2] or 0))
-            floor = f"; the entropy of what it was measured on is {town.entropy(HELD_OUT_DOCUMENTS, FAR)[0]:.3f}"
-        click.echo(f"held-out: {found.bits_per_byte:.3f} bits a byte{floor}")
-    click.echo(f"the model: {folder}; talk to it with: lilllm chat --model {folder}")

@@ -36,12 +36,12 @@ class Watch:
         self.bytes_per_token = known if bytes_per_token is None else bytes_per_token
         self._sample, self._step, self._random, self._parallel = sample, step, random, parallel
 
-    def evaluate(self) -> Evaluation | None:
-        """On the held-out text, as much as the config says; None without any."""
+    def evaluate(self, *, whole: bool = False) -> Evaluation | None:
+        """On the held-out text, all of it or as much as the config says; None without any."""
         if self.validation is None:
             return None
         config, ranks = self._config, self._parallel.world_size
-        batches = config.eval_batches
+        batches = None if whole else config.eval_batches
         rows = config.micro_batch
         if rows is None:  # the same rows over however many ranks
             rows, batches = config.batch_size // ranks, None if batches is None else batches * ranks

@@ -42,7 +42,7 @@ def test_from_nothing_to_a_model_that_speaks(run, tmp_path):
     assert code in (0, None), err
     folder = tmp_path / "runs" / "liltown"
     assert "4 steps, 1,024 tokens" in out  # 8 rows of 32
-    assert "the entropy of what it was measured on is 0.24" in out
+    assert "the entropy of that text is 0.24" in out
     assert "lilllm chat" in out
     kinds = [record["kind"] for record in records(folder)]
     assert kinds.count("train") == 4
@@ -122,7 +122,7 @@ def test_errors_are_one_line(args, said, capsys, monkeypatch, tmp_path):
 def test_a_resumed_run_is_that_run(run, tmp_path):
     assert run("--steps", 2, "--device", "cpu", "--out", "r")[0] in (0, None)
     for args, said in (
-        (["--lr", 0.5], "was begun with lr 0.003, not 0.5"),
+        (["--lr", 0.5], "was begun with lr 0.004, not 0.5"),
         (["--data", "python_docs"], "was begun with data liltown, not python_docs"),
         (["--preset", "gpt2"], "was begun with preset liltown, not gpt2"),
     ):
