@@ -40,7 +40,8 @@ def bar(probability: float, most: float, about: str = "") -> str:
     """
     width = 100 * probability / most if most > 0 else 0.0
     said = f"{100 * probability:.1f} %" if probability >= 0.0005 else f"{100 * probability:.1g} %"
-    return f'<div class="chance" title="{escape(about)}"><span style="width: {width:.1f}%"></span><b>{escape(said)}</b></div>'
+    drawn = f'<span style="width: {width:.1f}%"></span><b>{escape(said)}</b>'
+    return f'<div class="chance" title="{escape(about)}">{drawn}</div>'
 
 
 def next_view(speaker: Speaker) -> None:

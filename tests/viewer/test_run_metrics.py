@@ -164,6 +164,13 @@ def test_only_what_is_new_is_read(tmp_path: Path) -> None:
     metrics.refresh()
     assert [json.loads(one) for one in taken] == [line]
     assert metrics.train.last["loss"] == 1.5
+    with path.open("a") as file:
+        file.write(text([line | {"step": 52}, line | {"step": 53}])[:-30])  # the second is torn
+    metrics.refresh()
+    with path.open("a") as file:
+        file.write(text([line | {"step": 53}])[-30:])
+    metrics.refresh()
+    assert [json.loads(one)["step"] for one in taken] == [51, 52, 53]
 
 
 def test_a_torn_line_waits_for_its_end_and_one_that_never_ends_is_nothing(tmp_path: Path) -> None:
@@ -207,6 +214,15 @@ def test_steps_that_come_again_replace_those_that_were(tmp_path: Path) -> None:
     assert loss[19] < 2 < loss[20]
     assert metrics.evals.column("step").tolist() == [10, 20, 30]
     assert metrics.evals.last["loss"] > 2
+    assert [one.step for one in metrics.samples] == [10, 20, 30]
+
+
+def test_steps_that_come_again_without_a_word_replace_those_that_were_too(tmp_path: Path) -> None:
+    found = [*records(30, done=False), *(one for one in records(30, floor=2.0)[1:] if one["step"] > 20)]
+    metrics = read(made(tmp_path / "run", found))
+    for table, steps in ((metrics.train, list(range(1, 31))), (metrics.evals, [10, 20, 30])):
+        assert table.column("step").tolist() == steps
+        assert table.last["loss"] > 2
     assert [one.step for one in metrics.samples] == [10, 20, 30]
 
 
