@@ -16,7 +16,7 @@ from lilllm.training.config import TrainConfig
 
 RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "liltown": {"steps": 3000, "batch_size": 8, "lr": 4e-3, "floor": 0.05, "eval_every": 300, "eval_batches": 12},
+        "liltown": {"steps": 2000, "batch_size": 8, "lr": 4e-3, "floor": 0.05, "eval_every": 300, "eval_batches": 12},
         "lillm-39m": {"steps": 16_000, "batch_size": 512, "micro_batch": 32, "lr": 1e-3, "eval_batches": 8},
         "lillm-300m": {"steps": 16_000, "batch_size": 512, "micro_batch": 16, "lr": 6e-4, "eval_batches": 16},
     }

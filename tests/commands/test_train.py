@@ -153,7 +153,7 @@ def test_minutes_are_as_many_steps_as_fit(run, monkeypatch):
     monkeypatch.setattr(pricing, "price_here", lambda *_, **__: type("P", (), {"hours": 3.0}))
     code, out, _ = run("--minutes", 1.8, "--dry-run", "--device", "cpu", "--gpu", "h100-80gb")
     assert code in (0, None)
-    assert "30 steps" in out  # 3000 take 180 minutes
+    assert "20 steps" in out  # 2000 take 180 minutes
 
 
 # A process of its own, stopped from outside. It trains a tiny model in a corner of the test's folder.
