@@ -24,7 +24,7 @@
 #   and beam search; a key-value cache, and what it saves; stop strings and streaming; a judge for stories of LilTown
 # - **You need:** lecture 07 (the model); lecture 05 (attention); lecture 02 for FLOPs, bytes and the roofline
 # - **Minutes to read:** 90
-# - **Budget:** 60 s, 1.5 GB, 300 GFLOP, 200 GB moved
+# - **Budget:** 60 s, 1 GB, 300 GFLOP, 150 GB moved
 #
 # **Napkin question.** Llama 3 8B (32 layers, 8 key-value heads of 128 channels) is served from one H100: 80 GB of
 # memory that can be read at 3.35 TB a second. Weights and cache are in bfloat16. How many GB of cache does one user
@@ -232,8 +232,9 @@ class Trail:
         return f'<div style="overflow-x:auto"><table><tr>{"".join(cells)}</tr></table></div>'
 
 
-drawn_by = torch.Generator().manual_seed(3)
-first = list(inference.steps(model, [END], max_new=200, stop_ids=[END], generator=drawn_by))  # @stepover
+drawn_by = torch.Generator().manual_seed(6)
+begun = [END, *tokenizer.encode("One day,")]
+first = list(inference.steps(model, begun, max_new=120, stop_ids=[END], generator=drawn_by))  # @stepover
 trail = Trail(first)  # @inspect trail
 trail
 
@@ -1510,25 +1511,25 @@ assert 2400 < all_together < 2600
 # Write the function in each cell, then run it. `check` tries it on small cases and names the likely mistake. For a
 # hint, add `hint=1`, then `hint=2`; for a solution, `solution=True`.
 #
-# **1. Top-p.** The fewest of the likeliest tokens whose probabilities together reach p, at least one; the others get
-# $-\infty$.
+# **1. Top-p.** Of each row of `logits` (..., V) the fewest of the likeliest tokens whose probabilities together reach
+# p, at least one; the others get $-\infty$. Section 4 did it for one row.
 
 
 # %% tags=["exercise"] exercise="generation.top_p"
 def top_p(logits, p):
-    """Logits (V,)."""
+    """A tensor of the shape of logits."""
     ...
 
 
 check("generation.top_p", top_p)
 
 # %% [markdown]
-# **2. Min-p.** What has at least p times the probability of the likeliest stays.
+# **2. Min-p.** In each row, what has at least p times the probability of its likeliest stays.
 
 
 # %% tags=["exercise"] exercise="generation.min_p"
 def min_p(logits, p):
-    """Logits (V,)."""
+    """A tensor of the shape of logits."""
     ...
 
 
@@ -1540,7 +1541,7 @@ check("generation.min_p", min_p)
 
 # %% tags=["exercise"] exercise="generation.repetition"
 def repetition_penalty(logits, tokens, penalty):
-    """Logits (V,)."""
+    """A tensor of the shape of logits."""
     ...
 
 
