@@ -1,6 +1,8 @@
 """How a preset is trained where nobody says otherwise. Every value can be given on the command line.
 
-`liltown` is for a laptop: some minutes on two cores. The others are for GPUs: some 20 tokens a parameter or more, in
+`liltown` is for a laptop: some minutes on two cores. Its 3,000 steps are no round number: the loss stays at 0.34 bits a
+byte until about step 2,200 and is 0.26 at step 2,700, once the model keeps the people of a story apart (seed 0; at the
+end 0.251, where the text's entropy is 0.242). With fewer steps it may stop before that. The others are for GPUs: some 20 tokens a parameter or more, in
 batches of half a million tokens, as models of their size are trained (Brown et al. 2020, arXiv:2005.14165, table 2.1).
 """
 
@@ -16,7 +18,7 @@ from lilllm.training.config import TrainConfig
 
 RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "liltown": {"steps": 2000, "batch_size": 8, "lr": 4e-3, "floor": 0.05, "eval_every": 300, "eval_batches": 12},
+        "liltown": {"steps": 3000, "batch_size": 8, "lr": 3e-3, "eval_every": 300, "eval_batches": 12},
         "lillm-39m": {"steps": 16_000, "batch_size": 512, "micro_batch": 32, "lr": 1e-3, "eval_batches": 8},
         "lillm-300m": {"steps": 16_000, "batch_size": 512, "micro_batch": 16, "lr": 6e-4, "eval_batches": 16},
     }
