@@ -1,9 +1,11 @@
 """How a preset is trained where nobody says otherwise. Every value can be given on the command line.
 
-`liltown` is for a laptop: some minutes on two cores. Its 3,000 steps are no round number: the loss stays at 0.34 bits a
-byte until about step 2,200 and is 0.26 at step 2,700, once the model keeps the people of a story apart (seed 0; at the
-end 0.251, where the text's entropy is 0.242). With fewer steps it may stop before that. The others are for GPUs: some 20 tokens a parameter or more, in
-batches of half a million tokens, as models of their size are trained (Brown et al. 2020, arXiv:2005.14165, table 2.1).
+`liltown` is for a laptop: some minutes on two cores. Its 3,000 steps have a reason: the loss stays at 0.34 bits a byte
+until about step 2,200 and is 0.26 at step 2,700, once the model keeps the people of a story apart (seed 0; at the end
+0.251, where the text's entropy is 0.242). With fewer steps it may stop before that.
+
+The others are for GPUs: some 20 tokens a parameter or more, in batches of half a million tokens, as models of their
+size are trained (Brown et al. 2020, arXiv:2005.14165, table 2.1).
 """
 
 from __future__ import annotations
