@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -221,3 +222,11 @@ def for_ever(folder: str, kind: str) -> None:
     except RuntimeError as error:
         print("lost" if lost(error) else f"unknown: {error!r}", flush=True)
         os._exit(3)
+
+
+def begin(folder: str) -> None:
+    trainer("fsdp", Path(folder, "fsdp"), changes={"eval_every": None}).run(until=4)
+
+
+def copy(run: Path, to: Path) -> None:
+    shutil.copytree(run, to)

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import load_file
 
+from lilllm.commands import train
 from lilllm.models import from_pretrained
 from lilllm.training import Trainer, checkpoint
 from tests.training import rank_scenarios as scenarios
@@ -199,24 +201,50 @@ def test_a_rank_killed_while_it_saves(tmp_path: Path, kind: str) -> None:
     assert one.run(until=one.step + 1).step == one.step
 
 
-def test_the_lilllm_train_of_torchrun(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """`lilllm train` in one process: its run, and what it said of held-out text."""
+    folder = tmp_path_factory.mktemp("command")
+    text = (json.dumps({"text": f"the {i} cat sat on the {i % 7} mats"}) + "\n" for i in range(400))
+    (folder / "text.jsonl").write_text("".join(text))
+    done = CliRunner().invoke(train.command, words(folder, "alone"))
+    assert done.exit_code == 0, done.output
+    return folder, held_out(done.output)
+
+
+def words(folder: Path, name: str, *more: str) -> list[str]:
+    sizes = [
+        "--steps",
+        "4",
+        "--lr",
+        "3e-3",
+        "--batch",
+        "4",
+        "--context",
+        "16",
+        "--eval-every",
+        "2",
+        "--save-every",
+        "2",
+    ]
+    return [*sizes, "--data", str(folder / "text.jsonl"), "--out", str(folder / name), "--device", "cpu", *more]
+
+
+def held_out(said: str) -> str:
+    return "\n".join(line for line in said.splitlines() if "held-out" in line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BOTH)
+def test_the_lilllm_train_of_torchrun(command: tuple[Path, str], kind: str) -> None:
     """Two processes print, write and learn what one does; also with weights that begin in parts."""
-    told = {}
-    common = "--steps 4 --batch 4 --context 16 --eval-every 2 --save-every 2 --data".split()
-    text = tmp_path / "text.jsonl"
-    text.write_text("".join(json.dumps({"text": f"the {i} cat sat on the {i % 7} mats"}) + "\n" for i in range(400)))
-    for name in ("alone", *BOTH):
-        parallel = [] if name == "alone" else ["--parallel", name]
-        words = ["train", *common, str(text), "--out", str(tmp_path / name), "--device", "cpu", *parallel]
-        told[name] = ranks.lilllm(1 if name == "alone" else 2, words)
-        assert told[name][0] == 0, told[name][1]
-    for name in BOTH:
-        assert furthest(last_weights(tmp_path / name), last_weights(tmp_path / "alone")) < CLOSE
-        said, ours = (told[one][1].replace(str(tmp_path / one), "") for one in (name, "alone"))
-        assert [line for line in said.splitlines() if "held-out" in line] == [
-            line for line in ours.splitlines() if "held-out" in line
-        ]
-        assert said.count("talk to it with") == 1
+    folder, ours = command
+    code, said = ranks.lilllm(2, ["train", *words(folder, kind, "--parallel", kind)])
+    assert code == 0, said
+    assert furthest(last_weights(folder / kind), last_weights(folder / "alone")) < CLOSE
+    assert held_out(said) == ours
+    assert ours.count("\n") == 3  # at steps 0, 2 and 4, and at the end
+    assert said.count("talk to it with") == 1
 
 
 def last_weights(run: Path) -> dict[str, torch.Tensor]:
