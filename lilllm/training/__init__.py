@@ -3,8 +3,9 @@
 Read in order: config (what a run is told), trainer (the loop), step (one update), optimizers, evaluation (loss and bits
 a byte); checkpoint and state (what is on the disk, and going on from it), metrics, report and outlets (what is told of
 a run), rng, signals, lock, mfu; averaging (of checkpoints), pricing (of a run that has not begun); alone (what one
-process answers where several would do otherwise). For `lilllm train`: recipes (how a preset is trained where nobody
-says otherwise) and corpus (text to tokens, and what is held out).
+process answers where several would do otherwise), parallel, sharded and sharded_files (what several answer). For
+`lilllm train`: recipes (how a preset is trained where nobody says otherwise) and corpus (text to tokens, and what is
+held out).
 """
 
 from __future__ import annotations

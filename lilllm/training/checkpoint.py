@@ -2,6 +2,7 @@
 
     runs/NAME/checkpoints/step-000500/    config.json, model.safetensors, tokenizer.json    the model, for anyone
                                           trainer.safetensors, trainer.json                 all else, to go on
+                                          sharded/...    instead of trainer.safetensors, where ranks hold parts (FSDP)
     runs/NAME/checkpoints/best.json       which of them had the lowest loss
 
 A checkpoint is written under a hidden name, brought to the disk and then renamed; one that goes is renamed before it is
