@@ -180,7 +180,8 @@ for ax, (context, logits) in zip(axes, after.items(), strict=True):
     names, real = bars(ax, logits), in_town[context]  # @stepover
     ax.plot([real.get(name, 0) for name in names], range(12), "x", color=VERMILLION, markersize=6)
     ax.set(title=f"{context} ...", xlabel="probability")
-    chance = dict(zip(map(tokenizer.decode, ([i] for i in range(V))), logits.softmax(-1).tolist(), strict=True))
+    texts = [tokenizer.decode([i]) for i in range(V)]  # @stepover
+    chance = dict(zip(texts, logits.softmax(-1).tolist(), strict=True))
     off[context] = sum(abs(chance[name] - real.get(name, 0)) for name in chance) / 2
 plt.show()
 print("what is so but not said, or said but not so:", {context: f"{share:.0%}" for context, share in off.items()})
@@ -1011,7 +1012,13 @@ def by_dola(layers):
 contrasted = {}
 for name, layers in {"layer 2": [2], "layer 4": [4], "2 and 4, as they differ": [2, 4]}.items():
     contrasted[name] = [p_right(asked, by_dola(layers)) for asked in (town_asked, story_asked)]  # @stepover
-plain = [p_right(asked, lambda logits, _: inference.min_p(logits, 0.1)) for asked in (town_asked, story_asked)]
+
+
+def same_cut(logits, _):
+    return inference.min_p(logits, 0.1)
+
+
+plain = [p_right(asked, same_cut) for asked in (town_asked, story_asked)]  # @stepover
 rows = [["min-p 0.1, no contrast", *(f"{share:.0%}" for share in plain)]]
 rows += [[f"DoLa with {name}", f"{a:.0%}", f"{b:.0%}"] for name, (a, b) in contrasted.items()]
 table(["right answer", "town", "story"], rows)
@@ -1436,8 +1443,8 @@ assert by_shots[4] < by_shots[0] + 0.25
 # %%
 cut = [(sentences(before)[-1], answer) for before, answer in of_story]  # only the sentence in which it is asked
 cut_asked = ask(cut)  # @stepover
-alone, within = p_right(cut_asked), p_right(story_asked)
-print(f"facts of the town, the sentence alone: {p_right(town_asked):.0%}")
+alone, within, known = p_right(cut_asked), p_right(story_asked), p_right(town_asked)  # @stepover
+print(f"facts of the town, the sentence alone: {known:.0%}")
 print(f"facts of the story, the sentence alone: {alone:.0%}; with the story before it: {within:.0%}")
 assert within > 1.3 * alone
 
@@ -1461,7 +1468,8 @@ for person in workers:
     for place in list(WORKPLACE.values())[::3]:
         if place.job != person.job:
             p = scores_after(f"On Monday, {person.name} was {place.at}. {person.name} is the").softmax(-1)  # @stepover
-            pulls.append([float(p[tokenizer.encode(f" {job}")[0]]) for job in (person.job, place.job)])
+            two = [tokenizer.encode(f" {job}")[0] for job in (person.job, place.job)]  # @stepover
+            pulls.append(p[two].tolist())
 own, of_place = torch.tensor(pulls).mean(0).tolist()
 print(f"the person's own job {own:.0%}, the job of the place {of_place:.0%}, any other {1 - own - of_place:.0%}")
 assert of_place > 2 * own
