@@ -1406,11 +1406,11 @@ RACE = {
 # %%
 race_rate = schedules.cosine(peak=1.0, warmup=10, total=100)
 sweep, best_rate, final = {}, {}, {}
-for name, (family, grid) in RACE.items():  # @stepover
-    sweep[name] = [median(train(family(lr), race_rate, seed)[0] for seed in (0, 1)) for lr in grid]
+for name, (family, grid) in RACE.items():
+    sweep[name] = [median(train(family(lr), race_rate, seed)[0] for seed in (0, 1)) for lr in grid]  # @stepover
     best_rate[name] = grid[int(np.argmin(sweep[name]))]
     assert grid[0] < best_rate[name] < grid[-1], f"{name}: the best rate is at the edge of its grid"
-    final[name] = [train(family(best_rate[name]), race_rate, seed)[0] for seed in range(10, 15)]
+    final[name] = [train(family(best_rate[name]), race_rate, seed)[0] for seed in range(10, 15)]  # @stepover
 
 # %%
 names, most = list(RACE), 0.25  # how much worse, beyond that, is chance: such runs are unstable

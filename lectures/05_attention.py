@@ -71,7 +71,7 @@ BLUE, VERMILLION, GREEN, PURPLE = figures.COLOURS
 # %%
 def mean_loop(x):
     """Row t of the result is the mean of the rows 0 to t."""
-    out = torch.empty_like(x)
+    out = torch.zeros_like(x)
     for t in range(len(x)):
         out[t] = x[: t + 1].mean(0)
     return out

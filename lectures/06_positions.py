@@ -412,7 +412,7 @@ assert unevenness(wave_scores) > 0.2
 # %%
 def shaw(q, k, a, limit):
     """Scores with a learned vector for each distance, from -limit to limit: a is (2 limit + 1, D)."""
-    scores = torch.empty(len(q), len(k))
+    scores = torch.zeros(len(q), len(k))
     for m in range(len(q)):
         for n in range(len(k)):
             scores[m, n] = q[m] @ (k[n] + a[max(-limit, min(limit, n - m)) + limit])
