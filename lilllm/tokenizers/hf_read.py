@@ -77,11 +77,18 @@ def _refuse(file: schema.File) -> None:
             raise ValueError(f"{field}: is set, which is not supported; set it to null in the file")
     if not schema.absent(file.post_processor):
         kind = schema.type_of(file.post_processor, "post_processor")
-        if kind != "ByteLevel":  # which moves offsets, not ids
+        if kind != "ByteLevel" and not _adds_nothing(file.post_processor):  # ByteLevel moves offsets, not ids
             raise ValueError(
                 f"post_processor: {kind} is not supported (encode adds no tokens around a text); "
                 "set it to null in the file"
             )
+
+
+def _adds_nothing(post_processor: msgspec.Raw) -> bool:
+    """Whether it is the template of a text alone, as transformers 5 writes it where there is no BOS or EOS to add."""
+    parts = schema.read(post_processor, dict[str, Any], "post_processor")
+    alone = {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}]}
+    return {name: parts.get(name) for name in alone} == alone
 
 
 def _read_bpe(file: schema.File, model: schema.BPE, special: dict[str, int]) -> BPETokenizer | ByteTokenizer:

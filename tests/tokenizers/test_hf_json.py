@@ -351,3 +351,18 @@ def _umask():
 def test_what_has_no_form_is_refused():
     with pytest.raises(TypeError, match="object has no form"):
         hf_json.to_json(object())
+
+
+def test_reads_what_transformers_saves(tmp_path):
+    """transformers 5 writes a template of the text alone; one that adds a token is still refused."""
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=THEIRS["bpe-gpt4"]())
+    theirs.save_pretrained(tmp_path)
+    text = "a word, another"
+    assert load(tmp_path / "tokenizer.json").encode(text) == theirs(text)["input_ids"]
+    alone = [{"Sequence": {"id": "A", "type_id": 0}}]
+    bos = [{"SpecialToken": {"id": "<s>", "type_id": 0}}]
+    data = json.loads((tmp_path / "tokenizer.json").read_bytes())
+    hf_json.from_json(json.dumps(data | {"post_processor": TEMPLATE | {"single": alone}}).encode())
+    with pytest.raises(ValueError, match="post_processor: TemplateProcessing is not supported"):
+        hf_json.from_json(json.dumps(data | {"post_processor": TEMPLATE | {"single": bos + alone}}).encode())
