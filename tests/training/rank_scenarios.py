@@ -119,6 +119,17 @@ def kinds(folder: str) -> None:
             keep(one, Path(folder), f"{name}-{kind}")
 
 
+def clipped(folder: str) -> None:
+    """A gradient's norm before clipping to 0.01, as told, and after it, of all parts together."""
+    for kind in ("ddp", "fsdp"):
+        one = trainer(kind, None)
+        one.model.train()
+        one.take._backward(one.feed.next())
+        told = one.parallel.clip(one.model.parameters(), 0.01)
+        grads = [p.grad.full_tensor() if kind == "fsdp" else p.grad for p in one.model.parameters()]
+        note(folder, f"clipped-{kind}", [told, float(torch.stack([grad.norm() for grad in grads]).norm())])
+
+
 def meetings(folder: str) -> None:
     """How often gradients meet in a step of four micro-batches, under DDP."""
     from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook

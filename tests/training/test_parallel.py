@@ -38,7 +38,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two ranks left of all scenarios that end well; they start once, for starting takes seconds."""
     folder = tmp_path_factory.mktemp("two")
-    names = "whole,stopped,born,kinds,meetings,poisoned,asked_to_stop,full_disk"
+    names = "whole,stopped,born,kinds,clipped,meetings,poisoned,asked_to_stop,full_disk"
     ranks.together(2, names, folder)
     return folder
 
@@ -123,6 +123,14 @@ def test_other_optimizer_and_precision(two: Path, name: str, close: float) -> No
     ours = [record["loss"] for record in one.history if record["kind"] == "train"]
     for kind in BOTH:
         assert records(two, f"{name}-{kind}", "train", "loss") == pytest.approx(ours, abs=close), kind
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_clipped_to_a_norm_of_all_parts(two: Path, alone: Trainer, kind: str) -> None:
+    """AdamW divides a gradient by its size: what it does next would not tell whether it was clipped."""
+    first = next(record["grad_norm"] for record in alone.history if record["kind"] == "train")
+    assert first > 0.1
+    assert noted(two, f"clipped-{kind}") == [[pytest.approx(first, rel=LOSS), pytest.approx(0.01, rel=1e-3)]] * 2
 
 
 def test_gradients_meet_once_a_step(two: Path) -> None:
