@@ -26,7 +26,7 @@
 # - **You need:** lecture 07 (the model), lecture 04 (AdamW, schedules, clipping), lecture 01 (tokens, bits a byte),
 #   lecture 02 (bytes and FLOPs)
 # - **Minutes to read:** 90
-# - **Budget:** 60 s, 2 GB, 700 GFLOP, 600 GB moved
+# - **Budget:** 60 s, 2 GB, 700 GFLOP, 250 GB moved
 #
 # **Napkin question.** The model that this course is named after, `lillm-39m`, is to be trained on 8 billion tokens, in
 # batches of half a million. How many steps is that? How many GB do the tokens take on the disk? How many FLOPs is the
