@@ -1317,7 +1317,7 @@ def gradient(model, low):
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
         loss = model.loss(some.tokens, some.targets)
     loss.backward()
-    return loss, torch.cat([p.grad.flatten() for p in model.parameters()])
+    return loss.detach(), torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
 (loss_32, exact), (loss_16, rounded) = (gradient(single, low) for low in (False, True))  # @stepover
