@@ -17,6 +17,7 @@ Sources:        Pope et al. 2022, arXiv:2211.05102 (prefill and decode)
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -237,12 +238,15 @@ def _likeliest(logits: Tensor, top: int) -> list[tuple[int, float]]:
 
 def check_prompts(model: Decoder, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
     """The prompts as lists of whole numbers; ValueError where one is none that the model can go on with."""
-    if prompts and isinstance(prompts[0], int):
+    if len(prompts) and isinstance(prompts[0], int):
         raise ValueError("prompts are a list of lists of tokens, one list for each; put the one prompt in a list")
     V, longest = model.config.vocab_size, model.config.context_len
     rows = []
     for number, prompt in enumerate(prompts):
-        row = [int(token) for token in prompt]
+        try:
+            row = [operator.index(token) for token in prompt]
+        except TypeError:
+            raise ValueError(f"prompt {number} is no list of whole numbers; encode a text first") from None
         if not row:
             raise ValueError(
                 f"prompt {number} is empty; give one token at least, such as the one that ends documents: a new one "

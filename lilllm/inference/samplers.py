@@ -200,6 +200,10 @@ class Sampler:
             _check_penalty(self.repetition_penalty)
         if self.factual is not None and self.top_p is not None:
             raise ValueError("factual is a top_p that changes; give one of the two")
+        if not isinstance(self.factual, Factual | None):
+            raise ValueError(f"factual is {self.factual!r}; give a Factual(sentence_ends(tokenizer))")
+        if not isinstance(self.dola, DoLa | None):
+            raise ValueError(f"dola is {self.dola!r}; give a DoLa(), or for example DoLa('high')")
 
     @property
     def greedy(self) -> bool:

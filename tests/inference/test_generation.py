@@ -198,6 +198,9 @@ def test_bad_input_is_said_in_words() -> None:
     for prompts, words in [
         ([1, 2], "put the one prompt in a list"),
         ([[]], "prompt 0 is empty"),
+        (["ab"], "prompt 0 is no list of whole numbers"),
+        ([[1], [1.5]], "prompt 1 is no list of whole numbers"),
+        (torch.tensor([1, 2]), "prompt 0 is no list of whole numbers"),
         ([[1], [40]], "token 40 is not in the vocabulary of 40; give 0 to 39"),
         ([[-1]], "token -1"),
         ([[1] * 25], "has 25 tokens, and the model's context is 24; keep its last 24"),
@@ -229,3 +232,9 @@ def test_bad_input_broken_weights_are_told(value: float) -> None:
     for how in (GREEDY, Sampler()):
         with pytest.raises(ValueError, match=r"NaN|infinity"):
             generate(model, [[1, 2]], max_new=3, sampler=how)
+
+
+def test_prompts_may_be_a_tensor() -> None:
+    model, prompts = decoder(next(iter(KINDS))), [[3, 1], [4, 1]]
+    rows = generate(model, torch.tensor(prompts), max_new=3, sampler=GREEDY)
+    assert rows == generate(model, prompts, max_new=3, sampler=GREEDY)

@@ -248,6 +248,8 @@ def test_which_tokens_end_a_sentence() -> None:
         (lambda x: Sampler(min_p=2), "min_p is 2"),
         (lambda x: Sampler(repetition_penalty=-1), "repetition_penalty is -1"),
         (lambda x: Sampler(top_p=0.5, factual=Factual(frozenset())), "give one of the two"),
+        (lambda x: Sampler(factual=True), "factual is True; give a Factual"),
+        (lambda x: Sampler(dola="low"), "dola is 'low'; give a DoLa"),
         (lambda x: Sampler(repetition_penalty=1.2)(x), "looks at the tokens so far"),
         (lambda x: Sampler(factual=Factual(frozenset()))(x), "looks at the tokens of the sentence"),
         (lambda x: Factual(frozenset(), p=0.2, floor=0.3), r"floor is 0\.3 and p is 0\.2"),
