@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,12 +67,22 @@ def open_speaker(source: str | None, device: str | None = None) -> Speaker:
 
     from lilllm import inference
 
+    if source is not None and (there := _beside(source)) is not None:
+        raise ValueError(f"there is no folder {source}; of runs there are: {', '.join(there) or 'none yet'}")
     try:
         return inference.load(source, device=device, progress=sys.stderr.isatty())
     except (RuntimeError, AssertionError) as error:  # torch's words for a device that is not there
         if device is None or isinstance(error, torch.OutOfMemoryError):
             raise
         raise ValueError(f"there is no device {device!r} here ({str(error).splitlines()[0]}); leave it out") from None
+
+
+def _beside(source: str) -> list[str] | None:
+    """The runs of the folder in which ``source`` is not; None where it is there, or may be a name on the hub."""
+    path = Path(source)
+    if path.exists() or path.parent == Path() or not path.parent.is_dir():
+        return None
+    return [str(found.parent) for found in sorted(path.parent.glob("*/run.json"))]
 
 
 def harmless(text: str) -> str:

@@ -33,6 +33,12 @@ _KINDS = f"Which GPU: {', '.join(GPUS)}."
     help="liltown, python_docs, tinystories, openwebtext and so on; a text, JSONL or parquet file; a folder of them.",
 )
 @click.option("--field", default="text", show_default=True, help="Of JSONL and parquet: where the text is.")
+@click.option(
+    "--separator",
+    metavar="TEXT",
+    callback=lambda ctx, option, text: text and text.replace("\\n", "\n").replace("\\t", "\t"),
+    help=r"Of text files: what stands between documents, '\n\n' for a blank line [default: a file is a document].",
+)
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Take the first N documents only.")
 @click.option("--tokenizer", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="Instead of a new one.")
 @click.option("--steps", type=click.IntRange(1), help="Updates of the weights [default: by preset].")
@@ -102,6 +108,8 @@ def _train(ctx: click.Context, given: dict[str, Any]) -> int:
         _dry_run(given, model, config, context, device)
         return 0
     trainer = train_run.prepared(given, folder, model, config, context, device)
+    if trainer.step >= config.steps and trainer.parallel.writes:
+        click.echo(f"{folder} was done already, after {trainer.step:,} steps; this is what came out")
     result = trainer.run()
     if result.ended == "done":
         train_run.tell(trainer, folder, given["data"])
@@ -158,7 +166,8 @@ def _of_run(ctx: click.Context, given: dict[str, Any], folder: Path) -> tuple[Mo
         run = read_run(folder)
         about, config = run["about"], TrainConfig.from_dict(run["training"])
         model, context = ModelConfig.from_dict(run["model"]), int(about["context"])
-        for name in ("preset", "data", "field", "count", "tokenizer"):
+        about.setdefault("separator", None)  # runs from before there was one
+        for name in ("preset", "data", "field", "count", "separator", "tokenizer"):
             if _typed(ctx, name) and str(given[name]) != str(about[name]):
                 raise click.UsageError(f"{folder} was begun with {name} {about[name]}, not {given[name]}; leave it out")
             given[name] = Path(about[name]) if name == "tokenizer" and about[name] else about[name]

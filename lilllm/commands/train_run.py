@@ -46,12 +46,13 @@ def prepared(
             tokenizer=given["tokenizer"],
             field=given["field"],
             count=given["count"],
+            separator=given["separator"],
             resume=given["resume"] or not parallel.writes,
             report=Report(parallel.writes),
         )
     if made.tokenizer.vocab_size != model.vocab_size:
         model = replace(model, vocab_size=made.tokenizer.vocab_size)
-    names = ("preset", "data", "field", "count", "tokenizer")
+    names = ("preset", "data", "field", "count", "separator", "tokenizer")
     about = {name: None if given[name] is None else str(given[name]) for name in names} | {"context": context}
     about["count"] = given["count"]
     return Trainer(

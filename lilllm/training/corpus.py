@@ -69,6 +69,7 @@ def prepare(
     tokenizer: Path | None = None,
     field: str = "text",
     count: int | None = None,
+    separator: str | None = None,
     resume: bool = False,
     report: Report | None = None,
 ) -> Prepared:
@@ -79,7 +80,7 @@ def prepare(
         vocab_size: of a tokenizer that is learned here.
         tokens: that the run will see; of an endless source no more are made.
         tokenizer: a file of one; None: one is learned from the first documents.
-        field, count: of `documents`.
+        field, count, separator: of `documents`.
         resume: what is there is taken as it is.
     Raises:
         ValueError, FileNotFoundError, ConnectionError: what `documents` and `write_tokens` say.
@@ -87,7 +88,7 @@ def prepare(
     report = report or Report(False)
     if (Path(source) / "index.json").is_file():
         return _from_token_files(Path(source), tokenizer)
-    stream = documents(source, field=field, count=count)
+    stream = documents(source, field=field, count=count, separator=separator)
     kept = folder / TOKENIZER
     folder.mkdir(parents=True, exist_ok=True)
     if resume and kept.exists():

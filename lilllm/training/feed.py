@@ -7,6 +7,7 @@ batch = feed.next()                 feed.back(): that batch comes again
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lilllm.training.config import TrainConfig
@@ -29,6 +30,8 @@ class Feed:
             batch = next(self._batches)
         if self._config.documents and batch.documents is None:
             raise ValueError("documents is on, and the loader does not tell them apart; give it documents=True too")
+        if not self._config.documents and batch.documents is not None:
+            return replace(batch, documents=None)  # it is the config that says whether they are kept apart
         return batch
 
     def back(self) -> None:

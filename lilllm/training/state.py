@@ -5,13 +5,14 @@ Read in order: check (before anything is made), write_run (run.json), save, resu
 
 from __future__ import annotations
 
+import math
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lilllm import __version__
+from lilllm import __version__, tokenizers
 from lilllm.models import Decoder
 from lilllm.models.config_write import family_of
 from lilllm.training import checkpoint as files
@@ -20,7 +21,7 @@ from lilllm.training.config import TrainConfig
 if TYPE_CHECKING:
     from lilllm.training.trainer import Trainer
 
-RUN = "run.json"
+RUN, TOKENIZER = "run.json", "tokenizer.json"
 FORMAT = 1
 
 
@@ -114,6 +115,8 @@ def save(trainer: Trainer) -> bool:
     """Write the checkpoint of this step; mark it where it is the best, which is what comes back; old ones go."""
     assert trainer.folder is not None
     loss = trainer.evaluation.loss if trainer.evaluation and trainer.evaluated == trainer.step else None
+    if loss is not None and not math.isfinite(loss):
+        loss = None  # no best, and nothing that JSON has
     better = loss is not None and (trainer.best_loss is None or loss < trainer.best_loss)
     best_loss = loss if better else trainer.best_loss
 
@@ -121,7 +124,7 @@ def save(trainer: Trainer) -> bool:
         own = {f"random/{trainer.parallel.rank}/{name}": value for name, value in trainer.random.state().items()}
         numbers = trainer.parallel.save(folder, trainer.model, trainer.take.optimizers, own, eos=_eos(trainer))
         if trainer.parallel.writes and trainer.tokenizer is not None:
-            trainer.tokenizer.save(folder / "tokenizer.json")
+            trainer.tokenizer.save(folder / TOKENIZER)
         return {
             "tokens": trainer.tokens,
             "seconds": trainer.metrics.seconds,
@@ -163,6 +166,8 @@ def resume(trainer: Trainer, path: Path) -> None:
         trainer.step, trainer.tokens = int(state["step"]), int(state["tokens"])
         trainer.metrics.set_seconds(float(state["seconds"]))
         trainer.best_loss = state["best_loss"]
+        if trainer.tokenizer is None and (path / TOKENIZER).is_file():
+            trainer.tokenizer = tokenizers.load(path / TOKENIZER)  # the next checkpoints carry it too
         if trainer.parallel.writes and state["loss"] is not None and state["loss"] == state["best_loss"]:
             files.mark_best(path.parents[1], path, state["loss"])  # a kill may have come between the two
     except files.CheckpointError:
@@ -178,8 +183,15 @@ def _check_same(trainer: Trainer, state: dict[str, Any], path: Path) -> None:
         raise files.CheckpointError(f"{path} is of another model ({told}); give that model, or another folder")
     before = TrainConfig.from_dict(state["training"])
     if changed := trainer.config.changed(before, done=int(state["step"])):
+        longer = trainer.config.steps > before.steps and "steps" in " ".join(changed)
+        how = (
+            "; a schedule that has begun to fall goes no longer: train longer with schedule wsd or constant from the "
+            f"beginning (and warmup {before.warmup}, as it was)"
+            if longer
+            else ""
+        )
         raise files.CheckpointError(
-            f"{path} is of another training ({', '.join(changed)}); give what it had, or begin in another folder"
+            f"{path} is of another training ({', '.join(changed)}); give what it had, or begin in another folder{how}"
         )
     if (digest := data_of(trainer)["digest"]) != state["data"].get("digest"):
         raise files.CheckpointError(

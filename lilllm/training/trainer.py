@@ -138,7 +138,7 @@ class Trainer:
         return self.metrics.history
 
     def run(self, until: int | None = None) -> TrainResult:
-        """Train up to step ``until``, or to the end.
+        """Train up to step ``until``, or to the end. A run that pauses at ``until`` is not saved there: `save` does.
 
         Raises:
             NotFinite: a loss or gradient is NaN or infinite; weights and checkpoint are those before it.

@@ -122,7 +122,7 @@ def test_errors_are_one_line(args, said, capsys, monkeypatch, tmp_path):
 def test_a_resumed_run_is_that_run(run, tmp_path):
     assert run("--steps", 2, "--device", "cpu", "--out", "r")[0] in (0, None)
     for args, said in (
-        (["--lr", 0.5], "was begun with lr 0.004, not 0.5"),
+        (["--lr", 0.5], "was begun with lr 0.003, not 0.5"),
         (["--data", "python_docs"], "was begun with data liltown, not python_docs"),
         (["--preset", "gpt2"], "was begun with preset liltown, not gpt2"),
     ):
@@ -153,7 +153,7 @@ def test_minutes_are_as_many_steps_as_fit(run, monkeypatch):
     monkeypatch.setattr(pricing, "price_here", lambda *_, **__: type("P", (), {"hours": 3.0}))
     code, out, _ = run("--minutes", 1.8, "--dry-run", "--device", "cpu", "--gpu", "h100-80gb")
     assert code in (0, None)
-    assert "20 steps" in out  # 2000 take 180 minutes
+    assert "30 steps" in out  # 3000 take 180 minutes
 
 
 # A process of its own, stopped from outside. It trains a tiny model in a corner of the test's folder.

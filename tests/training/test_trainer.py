@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from lilllm.data import Batch
-from lilllm.training import NotFinite, TrainConfig, Trainer, average, checkpoints
+from lilllm.tokenizers import CharTokenizer
+from lilllm.training import Evaluation, NotFinite, TrainConfig, Trainer, average, checkpoints, latest
 from tests.training import tiny
 
 
@@ -311,3 +312,26 @@ def test_random_configs_resume_where_they_were(tmp_path):
 def test_config_goes_through_json():
     config = TrainConfig(steps=10, batch_size=4, skip=(3,), betas=(0.8, 0.9))
     assert TrainConfig.from_dict(config.to_dict()) == config
+
+
+def test_masks_are_as_the_config_says_whatever_the_loader_tells():
+    plain, told = (tiny.trainer(dropout=0.0, loader=tiny.loader(documents=tells)) for tells in (False, True))
+    plain.run()
+    told.run()
+    assert tiny.same(tiny.weights(plain), tiny.weights(told))
+
+
+def test_an_evaluation_that_is_no_number_is_saved_as_none(tmp_path):
+    one = tiny.trainer(tmp_path / "run", dropout=0.0, changes={"steps": 1, "save_every": None})
+    one.watch.evaluate = lambda **_: Evaluation(loss=math.nan, bits_per_byte=math.nan, tokens=5)
+    one.run()
+    assert [record["loss"] for record in one.history if record["kind"] == "eval"] == [None, None]
+    assert latest(tmp_path / "run").name == "step-000001"
+    assert not (tmp_path / "run" / "checkpoints" / "best.json").exists()
+
+
+def test_the_tokenizer_of_a_run_goes_on_with_it(tmp_path):
+    tokenizer = CharTokenizer.train(["abc"])
+    tiny.trainer(tmp_path / "run", tokenizer=tokenizer).run(until=4)
+    tiny.trainer(tmp_path / "run", resume=True).run()
+    assert [(path / "tokenizer.json").exists() for path in checkpoints(tmp_path / "run")] == [True] * 3
