@@ -30,6 +30,7 @@ INSIDE = "LILLLM_OFFLINE_INSIDE"
 NOWHERE = (
     "nameserver 192.0.2.1\n"  # TEST-NET-1, RFC 5737: a look-up then counts as an attempt, also where loopback resolves
 )
+LOOPBACK = "\n::1 localhost\n::ffff:127.0.0.1 localhost\n"
 GRACE = 5.0  # seconds for helpers of the command to end by themselves
 
 
@@ -109,12 +110,17 @@ def raise_loopback() -> None:
 
 
 def lose_resolver() -> None:
-    """In this mount namespace, names are asked of an address that has no route."""
-    with tempfile.NamedTemporaryFile("w", prefix="resolv-", delete=False) as file:
-        file.write(NOWHERE)
-    Path(file.name).chmod(0o644)
-    subprocess.run(["mount", "--bind", file.name, "/etc/resolv.conf"], capture_output=True, check=False)
-    Path(file.name).unlink()  # the mount keeps it
+    """In this mount namespace, names are asked of an address that has no route, and loopback's own are all known.
+
+    torch.distributed asks for the name of each process that comes in, as ::ffff:127.0.0.1, only to write it in a log.
+    """
+    hosts = Path("/etc/hosts").read_text() if Path("/etc/hosts").exists() else ""
+    for target, text in (("/etc/resolv.conf", NOWHERE), ("/etc/hosts", hosts.rstrip() + LOOPBACK)):
+        with tempfile.NamedTemporaryFile("w", prefix="names-", delete=False) as file:
+            file.write(text)
+        Path(file.name).chmod(0o644)
+        subprocess.run(["mount", "--bind", file.name, target], capture_output=True, check=False)
+        Path(file.name).unlink()  # the mount keeps it
 
 
 def left_running() -> list[str]:

@@ -22,9 +22,9 @@ def sentence(text: str) -> str:
 
 
 def written(text: str) -> str:
-    """What a model wrote, as HTML that is that text; control characters, which HTML has not, as their pictures.
+    r"""What a model wrote, as HTML that is that text; control characters, which HTML has not, as their pictures.
 
     >>> written("<b>\x00\r\n")
-    '&lt;b&gt;\u2400\u240d\n'
+    '&lt;b&gt;␀␍\n'
     """
     return escape(text.translate(_PICTURES))
