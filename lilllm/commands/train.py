@@ -189,10 +189,13 @@ def _dry_run(given: dict[str, Any], model: Any, config: TrainConfig, context: in
     from lilllm.accounting.params import total
     from lilllm.training.pricing import price, price_here
 
+    small = total(model.shape()) < MEASURED
+    on_gpus = bool(given["gpu"]) or device.type != "cpu" or given["gpus"] > 1 or not small
+    if on_gpus and given["precision"] is None:
+        config = replace(config, precision="bf16")  # as on a GPU, from wherever it is priced
     rows = f"{config.steps:,} steps of {config.batch_size} x {context} tokens, {config.precision}, {config.optimizer}"
     click.echo(f"{given['preset']} on {given['data']}: {rows}")
-    small = total(model.shape()) < MEASURED
-    if given["gpu"] or device.type != "cpu" or given["gpus"] > 1 or not small:
+    if on_gpus:
         cost = {"mfu": given["mfu"], "dollars_per_hour": given["dollars"]}
         gpu = given["gpu"] or "h100-80gb"
         click.echo(f"on {given['gpus']} x {gpu}")
