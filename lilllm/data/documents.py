@@ -91,9 +91,9 @@ def documents(
 
     Args:
         source: "liltown" or "liltown:SEED" (endless), "python_docs" (a document a topic), "python_code" (a function or
-            class each); a network set: "tinystories", "fineweb-edu", "openwebtext", "wikitext", or one of their splits
-            as in "tinystories:validation"; or the path of a file of text, JSONL (.jsonl, also .jsonl.gz) or parquet, or
-            of a folder of them, which are read in the order of their names.
+            class each); a network set: "tinystories", "fineweb-edu", "openwebtext", "wikitext", "gsm8k", "mmlu", or one
+            of their splits as in "tinystories:validation"; or the path of a file of text, JSONL (.jsonl, also
+            .jsonl.gz) or parquet, or of a folder of them, which are read in the order of their names.
         field: of JSONL and parquet: where the text is.
         skip: leave out so many documents; cheap wherever the source can count without reading.
         count: give no more than so many, after those left out.
@@ -110,6 +110,8 @@ def documents(
     for name, number in (("skip", skip), ("count", 0 if count is None else count)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise ValueError(f"{name} is {number!r}; give a whole number from 0")
+    if source == "":  # as a path, the folder that one stands in
+        raise ValueError("source is empty; give the name of a set, or a path ('.' for this folder)")
     about: dict[str, Any] = {"source": str(source), "skip": skip, "count": count}
     place = None
     endless = False

@@ -9,7 +9,8 @@ the newest commit of its set when it was chosen, and the same one stands in othe
 on (November 2026).
 
 Sources: Eldan & Li 2023, arXiv:2305.07759 (TinyStories); Penedo et al. 2024, arXiv:2406.17557 (FineWeb-Edu); Gokaslan &
-Cohen 2019, skylion007.github.io/OpenWebTextCorpus; Merity et al. 2016, arXiv:1609.07843 (WikiText)
+Cohen 2019, skylion007.github.io/OpenWebTextCorpus; Merity et al. 2016, arXiv:1609.07843 (WikiText); Cobbe et al. 2021,
+arXiv:2110.14168 (GSM8K); Hendrycks et al. 2021, arXiv:2009.03300 (MMLU)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -35,8 +36,9 @@ class NetworkSet:
 
     Attributes:
         path, config, revision: what `datasets.load_dataset` is asked for; ``revision`` is a whole commit hash.
-        splits: those it has, the one for training first.
+        splits: those it has, the one for training first (of MMLU, which is for evaluation, the one for testing).
         articles: rows are lines that make articles, as in WikiText.
+        columns: those that ``form`` makes a text of, where no column is the text.
         about: what it is, in a line.
     """
 
@@ -48,6 +50,8 @@ class NetworkSet:
     config: str | None = None
     field: str = "text"
     articles: bool = False
+    columns: tuple[str, ...] = ()
+    form: Callable[..., str] | None = None
 
     def __post_init__(self) -> None:
         if not _REVISION.fullmatch(self.revision):
@@ -60,11 +64,34 @@ class NetworkSet:
     def split(self) -> str:
         return self.splits[0]
 
+    def text(self, row: Mapping[str, Any]) -> str:
+        """The text of a row. Raises: ValueError: it has none."""
+        if self.form is not None and all(name in row for name in self.columns):
+            return self.form(*(row[name] for name in self.columns))
+        if self.form is None and isinstance(row.get(self.field), str):
+            return str(row[self.field])
+        raise ValueError(f"no text {', '.join(self.columns) or repr(self.field)}; it has {', '.join(row)}")
+
     def split_of(self, option: str) -> NetworkSet:
         """This set with the split ``option``, or the one for training."""
         if option and option not in self.splits:
             raise ValueError(f"{self.name} has no split {option!r}; it has: {', '.join(self.splits)}")
         return replace(self, splits=(option,)) if option else self
+
+
+def _problem(question: str, answer: str) -> str:
+    """GSM8K's row as a text: its answer is worked out, and ends in "#### " and a number."""
+    return f"{question}\n{answer}"
+
+
+def _choice(question: str, choices: list[str], answer: int) -> str:
+    """MMLU's row as a text: the question, its choices by letter, and the letter that is right.
+
+    >>> _choice("2 + 2?", ["3", "4"], 1)
+    '2 + 2?\\nA. 3\\nB. 4\\nAnswer: B'
+    """
+    lines = [f"{letter}. {choice}" for letter, choice in zip("ABCDEFGH", choices, strict=False)]
+    return "\n".join([question, *lines, f"Answer: {'ABCDEFGH'[answer]}"])
 
 
 NETWORK: Mapping[str, NetworkSet] = MappingProxyType(
@@ -102,6 +129,26 @@ NETWORK: Mapping[str, NetworkSet] = MappingProxyType(
                 about="good and featured articles of Wikipedia",
                 articles=True,
             ),
+            NetworkSet(
+                name="gsm8k",
+                path="openai/gsm8k",
+                config="main",
+                revision="e53f048856ff4f594e959d75785d2c2d37b678ee",
+                splits=("train", "test"),
+                about="sums of grade school in words, their answers worked out",
+                columns=("question", "answer"),
+                form=_problem,
+            ),
+            NetworkSet(
+                name="mmlu",
+                path="cais/mmlu",
+                config="all",
+                revision="c30699e8356da336a370243923dbaf21066bb9fe",
+                splits=("test", "validation", "dev", "auxiliary_train"),
+                about="questions of 57 subjects with four answers to choose from",
+                columns=("question", "choices", "answer"),
+                form=_choice,
+            ),
         )
     }
 )
@@ -121,7 +168,7 @@ def network_documents(wanted: NetworkSet, skip: int = 0, *, folder: Path | None 
         parts = (wanted.path.replace("/", "--"), wanted.config or "default", wanted.split, wanted.revision[:12])
         folder = Path(datasets.config.HF_DATASETS_CACHE) / "lilllm" / "-".join(parts)
     cache = Cache(folder, datasets.__version__)
-    rows = cache.rows(lambda: _stream(datasets, wanted), wanted.field, 0 if wanted.articles else skip)
+    rows = cache.rows(lambda: _stream(datasets, wanted), wanted.text, 0 if wanted.articles else skip)
     texts = _explained(rows, wanted, cache)
     if wanted.articles:
         yield from islice(articles(texts), skip, None)

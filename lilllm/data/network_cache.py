@@ -34,12 +34,14 @@ class Cache:
         """How many rows are here, from the first on."""
         return sum(count for _, count, _ in self._parts())
 
-    def rows(self, open_stream: Callable[[], Any], field: str, skip: int = 0) -> Iterator[str]:
+    def rows(
+        self, open_stream: Callable[[], Any], text_of: Callable[[dict[str, Any]], str], skip: int = 0
+    ) -> Iterator[str]:
         """Texts of the rows after the first ``skip``; the stream is opened only where the files end.
 
         Args:
             open_stream: gives an `IterableDataset`: rows as dicts, ``state_dict``, ``load_state_dict``, ``skip``.
-            field: which column is the text.
+            text_of: the text of a row; a ValueError says why it has none.
         """
         import pyarrow.parquet as pq
 
@@ -63,11 +65,11 @@ class Cache:
             stream.load_state_dict(told["state"])
         elif first:
             stream = stream.skip(first)
-        for row, text in enumerate(self._keep(stream, field, first), first):
+        for row, text in enumerate(self._keep(stream, text_of, first), first):
             if row >= skip:
                 yield text
 
-    def _keep(self, stream: Any, field: str, first: int) -> Iterator[str]:
+    def _keep(self, stream: Any, text_of: Callable[[dict[str, Any]], str], first: int) -> Iterator[str]:
         rows = iter(stream)
         last = False
         while not last:
@@ -77,10 +79,12 @@ class Cache:
                     if row is None:
                         part.last = last = True
                         break
-                    if not isinstance(row.get(field), str):
-                        raise ValueError(f"row {first + part.count:,} has no text {field!r}; it has {', '.join(row)}")
-                    part.add(row[field])
-                    yield row[field]
+                    try:
+                        text = text_of(row)
+                    except ValueError as error:
+                        raise ValueError(f"row {first + part.count:,} has {error}") from None
+                    part.add(text)
+                    yield text
             first += part.count
 
     def _parts(self) -> Iterator[tuple[Path, int, dict[str, Any]]]:

@@ -20,6 +20,8 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
         documents("storys")
     with pytest.raises(FileNotFoundError, match=r"no file or folder .*/missing\.txt$"):
         documents(tmp_path / "missing.txt")
+    with pytest.raises(ValueError, match="source is empty"):
+        documents("")
     with pytest.raises(ValueError, match=r"liltown:first has no whole number as its seed"):
         documents("liltown:first")
     with pytest.raises(ValueError, match="tinystories has no split 'test'; it has: train, validation"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 def test_every_set_is_asked_for_at_its_commit(hub: Hub) -> None:
     for name, found in NETWORK.items():
         for split in found.splits:
-            list(documents(f"{name}:{split}", count=1))
+            with pytest.raises(ConnectionError, match="no text question") if found.form else nullcontext():
+                list(documents(f"{name}:{split}", count=1))
             assert hub.asked[-1] == (found.path, found.config, split, found.revision, True)
         assert documents(name).about["revision"] == found.revision
         assert len(found.revision) == 40
-    assert len({asked[0] for asked in hub.asked}) == 4
+    assert len({asked[0] for asked in hub.asked}) == 6
 
 
 def test_what_was_read_once_needs_no_network(hub: Hub, tmp_path: Path) -> None:
@@ -207,6 +209,34 @@ def test_lines_become_articles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert list(documents("wikitext")) == expected
     assert list(documents("wikitext", skip=1, count=1)) == expected[1:2]
     assert hub.fetched == len(WIKI)
+
+
+SUMS = [
+    {"question": "Ann has 2 eggs and buys 3. How many?", "answer": "2 + 3 = <<2+3=5>>5\n#### 5"},
+    {"question": "And if one breaks?", "answer": "5 - 1 = 4\n#### 4"},
+]
+CHOICES = [
+    {"question": "2 + 2?", "subject": "sums", "choices": ["3", "4", "5", "6"], "answer": 1},
+    {"question": "The sky is", "subject": "sky", "choices": ["red", "green", "blue", "none"], "answer": 2},
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "second"),
+    [
+        ("gsm8k", SUMS, "And if one breaks?\n5 - 1 = 4\n#### 4"),
+        ("mmlu", CHOICES, "The sky is\nA. red\nB. green\nC. blue\nD. none\nAnswer: C"),
+    ],
+)
+def test_rows_of_several_columns_are_a_text(
+    name: str, rows: list[dict[str, Any]], second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    here = LOAD("parquet", data_files=[str(tmp_path / "rows.parquet")], split="train", streaming=True)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: here)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    assert len(list(documents(name))) == 2
+    assert list(documents(name, skip=1)) == [second]
 
 
 def test_a_state_is_json(hub: Hub, tmp_path: Path) -> None:
