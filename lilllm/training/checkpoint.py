@@ -172,6 +172,10 @@ def read_state(path: Path, *, verify: bool = True) -> dict[str, Any]:
     state = read_json(path / STATE)
     if state.get("format") != FORMAT or not isinstance(state.get("files"), dict):
         raise CheckpointError(f"{path / STATE} is of format {state.get('format')!r}; this reads {FORMAT}")
+    if state.get("step") != step_of(path):
+        raise CheckpointError(
+            f"{path / STATE} says step {state.get('step')!r}, and its folder another; {_before(path)}"
+        )
     for name, expected in state["files"].items():
         file = path / str(name)
         if not file.resolve().is_relative_to(path.resolve()):

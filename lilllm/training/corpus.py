@@ -97,7 +97,12 @@ def prepare(
         made = load(tokenizer)
     else:
         report.say(f"learning a tokenizer of {vocab_size:,} tokens")
-        made = BPETokenizer.train(_texts(stream), vocab_size=vocab_size, special_tokens=[EOS])
+        try:
+            made = BPETokenizer.train(_texts(stream), vocab_size=vocab_size, special_tokens=[EOS])
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
+        if made.vocab_size < vocab_size:
+            report.say(f"the text has no more than {made.vocab_size:,} different ones")
     if not (resume and kept.exists()):
         made.save(kept)
     eos = made.special_tokens.get(EOS)

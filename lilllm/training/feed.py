@@ -25,14 +25,20 @@ class Feed:
         if self._batches is None:
             self._batches = iter(self.loader)
         self._last = self.state()
-        batch = next(self._batches)
+        batch = self._another(self._batches)
         while batch.number in self._config.skip:
-            batch = next(self._batches)
+            batch = self._another(self._batches)
         if self._config.documents and batch.documents is None:
             raise ValueError("documents is on, and the loader does not tell them apart; give it documents=True too")
         if not self._config.documents and batch.documents is not None:
             return replace(batch, documents=None)  # it is the config that says whether they are kept apart
         return batch
+
+    def _another(self, batches: Iterator[Any]) -> Any:
+        try:
+            return next(batches)
+        except StopIteration:
+            raise ValueError("the loader has no batch left; give one without end, such as lilllm.data.Loader") from None
 
     def back(self) -> None:
         """As before the last `next`, of a loader that has a state."""

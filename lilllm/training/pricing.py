@@ -46,7 +46,11 @@ class Price:
     def __str__(self) -> str:
         state, kept = self.state / GB, self.activations / GB
         room = "" if self.room is None else f" of {self.room / GB:,.0f}: {'fits' if self.fits else 'does NOT fit'}"
-        money = "unknown; give the price of an hour" if self.dollars is None else f"{self.dollars:,.2f} dollars"
+        money = (
+            "unknown; give the price of an hour (dollars_per_hour, --dollars)"
+            if self.dollars is None
+            else f"{self.dollars:,.2f} dollars"
+        )
         return "\n".join(
             [
                 f"tokens   {self.tokens:,}, {self.flops:.3g} FLOPs",

@@ -82,3 +82,8 @@ def test_bytes_may_be_unknown_or_given():
 def test_bad_input_text_that_is_too_short():
     with pytest.raises(ValueError, match="more text or a shorter context"):
         evaluate(tiny.model(), tiny.corpus(size=10), batch_size=1, context_len=16)
+
+
+def test_bad_input_no_batches():
+    with pytest.raises(ValueError, match="batches is 0; give at least 1"):
+        evaluate(tiny.model(), tiny.corpus(), batch_size=2, context_len=8, batches=0)

@@ -335,3 +335,8 @@ def test_the_tokenizer_of_a_run_goes_on_with_it(tmp_path):
     tiny.trainer(tmp_path / "run", tokenizer=tokenizer).run(until=4)
     tiny.trainer(tmp_path / "run", resume=True).run()
     assert [(path / "tokenizer.json").exists() for path in checkpoints(tmp_path / "run")] == [True] * 3
+
+
+def test_bad_input_a_loader_that_ends():
+    with pytest.raises(ValueError, match="the loader has no batch left"):
+        tiny.trainer(loader=iter([next(tiny.loader())]), changes={"eval_every": None}).run()
