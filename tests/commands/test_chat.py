@@ -196,6 +196,7 @@ def test_in_a_real_terminal_ctrl_c_and_ctrl_d_do_what_they_should(folder: Path) 
 
     try:
         wait_for(b"> ")
+        time.sleep(0.5)  # the prompt is there a moment before Python waits for a line, and a signal between is not seen
         os.kill(process.pid, signal.SIGINT)
         wait_for(b"Ctrl-D or /quit to leave")
         wait_for(b"> ")

@@ -46,7 +46,8 @@ def test_without_runs_the_page_tells_how_to_make_one(tmp_path: Path, monkeypatch
 def test_without_models_the_playground_has_tokenizers_and_tells_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module("checkpoints"), "_COMMITTED", tmp_path / "none")
+    # Of the function that the page has: Streamlit's watcher may have had `checkpoints` imported anew since.
+    monkeypatch.setitem(module("playground_page").find_models.__globals__, "_COMMITTED", tmp_path / "none")
     app = page("playground_page", tmp_path / "runs", monkeypatch)
     assert "256 tokens for every text there is" in text(app)
     app = page("playground_page", tmp_path / "runs", monkeypatch, view="Chat")
