@@ -8,7 +8,8 @@ The arithmetic is that of the model's blocks, in another spelling:
 
 For many tokens (`WORTH_IT`) of one row or two, on a processor, the two wide matrices of the feed-forward, half of the
 weights, are copied side by side and turned, so that they are read in the order in which they lie: a third less time for
-them. With more rows the sums take longer than the reading, and nothing is gained.
+them. With more rows the sums take longer than the reading, and nothing is gained by that; but (W x^T)^T, the matrix
+first, is faster than x W^T: by a tenth for those two, by a third for the vocabulary.
 
 Read in order:  serves (which models: pre-norm, RMSNorm, RoPE, SwiGLU, no biases: LilLM and Llama), OneToken
 Shapes:         B rows, C, H, K, D as everywhere; P = D / 2
@@ -44,6 +45,7 @@ _PLAIN = {
     "scale_embedding": False,
 }
 WORTH_IT = 64  # tokens after which copying has paid; it takes as long as some 15 steps gain
+FEW = 2  # rows
 LARGEST = 2**28  # bytes of the copy: a model of some 130M parameters
 _PARTS = (nn.Linear, RMSNorm, GatedFeedForward, MultiHeadAttention, Block)
 
@@ -87,7 +89,9 @@ class OneToken:
         named = {name: parameter.detach() for name, parameter in model.named_parameters()}
         self.norm = named["norm.weight"] * root
         bytes_copied = 2 * config.n_layers * config.d_model * config.d_ff * dtype.itemsize
-        copied = room >= WORTH_IT and rows <= 2 and bytes_copied <= LARGEST and self.table.device.type == "cpu"
+        cpu = self.table.device.type == "cpu"
+        copied = room >= WORTH_IT and rows <= FEW and bytes_copied <= LARGEST and cpu
+        self.first = cpu and rows > FEW  # the matrix
         self.layers = []
         for number in range(config.n_layers):
             block = f"blocks.{number}."
@@ -127,13 +131,18 @@ class OneToken:
             y = F.scaled_dot_product_attention(q, k_all, v_all, attn_mask=mask)
             x.addmm_(y.reshape(B, H * D), out)
             normed = self._normed(x, norm2)
-            if wide is None:
-                gated, brought = torch.mm(normed, gate), torch.mm(normed, up)  # (B, F) each
+            if wide is not None:
+                gated, brought = torch.mm(normed, wide).chunk(2, 1)  # (B, F) each
+            elif self.first:
+                gated, brought = (torch.mm(matrix.t(), normed.t()).t() for matrix in (gate, up))
             else:
-                gated, brought = torch.mm(normed, wide).chunk(2, 1)
+                gated, brought = torch.mm(normed, gate), torch.mm(normed, up)
             x.addmm_(F.silu(gated, inplace=True).mul_(brought), down)
         cache.advance(1)
-        return torch.mm(self._normed(x, self.norm), self.output), streams
+        normed = self._normed(x, self.norm)
+        if self.first:
+            return torch.mm(self.output.t(), normed.t()).t().contiguous(), streams
+        return torch.mm(normed, self.output), streams
 
     def _normed(self, x: Tensor, gain: Tensor) -> Tensor:
         return x.div(torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(self.eps)).mul_(gain)
