@@ -172,6 +172,14 @@ def test_bad_input_is_one_line(run, args, words: str) -> None:
     assert err.count("\n") == 1
 
 
+def test_bad_input_a_run_that_is_not_there_is_not_asked_of_the_hub(run, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "run.json").write_text("{}")
+    code, _, err = run("a", model=tmp_path / "nope")
+    assert code == 2
+    assert f"of runs there are: {tmp_path / 'mine'}" in err
+
+
 def test_bad_input_models_that_are_not_there(run, tmp_path: Path) -> None:
     for model, words in [(tmp_path, "neither a run"), (tmp_path / "x", "there is no folder"), ("a/b/c", "no folder")]:
         code, _, err = run("a", model=model)

@@ -77,6 +77,17 @@ def test_the_same_command_gives_the_same_model(run, tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.parametrize(("given", "documents"), [((), 1), (("--separator", r"\n\n"), 300)])
+def test_what_stands_between_documents(run, tmp_path, given, documents):
+    text = tmp_path / "mine.txt"
+    text.write_text("one two three four five\nsix seven eight nine ten\n\n" * 300)
+    code, out, err = run("--data", text, *given, "--steps", 1, "--batch", 2, "--device", "cpu", "--out", "r")
+    assert code in (0, None), err
+    assert "lilllm chat --model r" in out
+    assert json.loads((tmp_path / "r" / "tokens" / "index.json").read_text())["documents"] == documents
+    assert "was done already" in run("--resume", "--out", "r")[1]
+
+
 def test_own_text_and_resume(run, tmp_path):
     text = tmp_path / "mine.txt"
     text.write_text("one two three four five six seven eight nine ten\n" * 2000)
