@@ -8,10 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
-from checkpoints import find_models, folder_of, speaker, stamp, tokenizer
+from checkpoints import find_models, speaker, stamp, tokenizer
+from given import runs_root
 from plain import plain
-from run_folders import runs_root
 from tokens_view import tokens_view
+
+from lilllm.inference.sources import folder_of
 
 VIEWS = ["Tokens", "Next token", "Attention", "Samplers", "Chat"]
 
@@ -42,7 +44,7 @@ def playground_page() -> None:
 
 def _show(view: str, name: str | None, models: dict[str, str]) -> None:
     try:
-        folder = folder_of(models[name]) if name is not None else None
+        folder = folder_of(models[name])[1] if name is not None else None  # a run's best may change while it trains
         if view == "Tokens":
             own = None if folder is None else lambda: tokenizer(str(folder), stamp(folder))
             tokens_view(own, name)

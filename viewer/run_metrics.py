@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from run_folders import open_regular
+
+from lilllm.runtime.run_folders import open_regular
 
 AXES = ("step", "tokens", "seconds")
 TRAIN = (*AXES, "loss", "lr", "grad_norm", "tokens_per_second", "mfu", "memory_bytes")

@@ -11,10 +11,13 @@ from typing import Any
 
 import streamlit as st
 from curves import MOST_RUNS, PANELS, Axis, Panel, Range, axis_of, chart, has, points
+from given import runs_root
 from plain import plain
-from run_folders import METRICS, find_runs, read_about, runs_root, steps_of
 from run_metrics import PAUSE, Metrics, Standing, standing
+from run_settings import read_about, steps_of
 from run_words import happened, samples, settings, summary
+
+from lilllm.runtime.run_folders import METRICS, find_runs
 
 EVERY = 2.0  # seconds between two looks at runs that go on
 LOOK_FOR_NEW = 5.0

@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lilllm.runtime.run_folders import best, checkpoints, latest
     from lilllm.training.averaging import average
-    from lilllm.training.checkpoint import CheckpointError, best, checkpoints, latest
+    from lilllm.training.checkpoint import CheckpointError
     from lilllm.training.config import TrainConfig
     from lilllm.training.evaluation import Evaluation, bits_per_byte, evaluate
     from lilllm.training.pricing import price

@@ -10,7 +10,8 @@ deleted. So kill -9, a full disk or a power cut leave every checkpoint that has 
 the SHA-256 of each file beside it: a file that was damaged later, or swapped, is found out before it is used. Nothing
 that is read can run code: safetensors and JSON only.
 
-Read in order: checkpoints, latest, best, write (the renaming), remove_old, read_state (what is checked), sweep.
+Read in order: write (the renaming), remove_old, read_state (what is checked), sweep. Which checkpoints there are, and
+which is the best and the newest: `lilllm.runtime.run_folders`, where inference and the viewer ask too.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-FOLDER, BEST, STATE = "checkpoints", "best.json", "trainer.json"
+from lilllm.runtime import run_folders
+from lilllm.runtime.run_folders import BEST, CHECKPOINTS, best, checkpoints, latest, name_of
+
+STATE = "trainer.json"
 FORMAT = 1
-_NAME = re.compile(r"step-(\d{6,})")
 _REST = re.compile(r"\.+(step-\d{6,}-|(best\.json|run\.json|metrics\.jsonl)\.).*")
 _LARGEST = 64 * 2**20  # bytes of a JSON file of ours
 
@@ -48,29 +51,6 @@ class CheckpointError(ValueError):
     """A checkpoint that is damaged, or of something else."""
 
 
-def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
-    """The checkpoints of a run folder, the oldest first."""
-    found = []
-    try:
-        for path in (Path(folder) / FOLDER).iterdir():
-            if (match := _NAME.fullmatch(path.name)) and path.is_dir():
-                found.append((int(match[1]), path))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [path for _, path in sorted(found)]
-
-
-def latest(folder: str | os.PathLike[str]) -> Path | None:
-    """The newest checkpoint of a run folder."""
-    return next(reversed(checkpoints(folder)), None)
-
-
-def best(folder: str | os.PathLike[str]) -> Path | None:
-    """The checkpoint with the lowest loss in evaluation; of a run that never evaluated, the newest."""
-    named = read_json(path).get("checkpoint") if (path := Path(folder) / FOLDER / BEST).exists() else None
-    return next((one for one in checkpoints(folder) if one.name == named), None) or latest(folder)
-
-
 def agreed_on(path: Path | None, parallel: Together) -> Path | None:
     """``path``, where all ranks mean the same one.
 
@@ -83,15 +63,10 @@ def agreed_on(path: Path | None, parallel: Together) -> Path | None:
     return path
 
 
-def name_of(step: int) -> str:
-    return f"step-{step:06}"
-
-
 def step_of(path: Path) -> int:
-    match = _NAME.fullmatch(path.name)
-    if match is None:
+    if (step := run_folders.step_of(path.name)) is None:
         raise CheckpointError(f"{path} is no checkpoint of a run; their names are like {name_of(500)}")
-    return int(match[1])
+    return step
 
 
 def write(folder: Path, step: int, fill: Callable[[Path], dict[str, Any]], parallel: Together) -> Path:
@@ -102,7 +77,7 @@ def write(folder: Path, step: int, fill: Callable[[Path], dict[str, Any]], paral
     Raises:
         OSError: the disk is full or cannot be written to; what is there stays as it is, and nothing half stays.
     """
-    home = folder / FOLDER
+    home = folder / CHECKPOINTS
     target, beside = home / name_of(step), home / f".{name_of(step)}-partial"
     try:
         with agreed(parallel):
@@ -152,7 +127,7 @@ def _name(beside: Path, target: Path, state: dict[str, Any]) -> None:
 
 
 def mark_best(folder: Path, path: Path, loss: float) -> None:
-    write_json(folder / FOLDER / BEST, {"checkpoint": path.name, "step": step_of(path), "loss": loss})
+    write_json(folder / CHECKPOINTS / BEST, {"checkpoint": path.name, "step": step_of(path), "loss": loss})
 
 
 def remove_old(folder: Path, keep: int) -> None:
@@ -189,7 +164,7 @@ def read_state(path: Path, *, verify: bool = True) -> dict[str, Any]:
 
 def sweep(folder: Path) -> None:
     """Delete what a killed process left half written or half deleted."""
-    for path in (*folder.glob(".*"), *(folder / FOLDER).glob(".*")):
+    for path in (*folder.glob(".*"), *(folder / CHECKPOINTS).glob(".*")):
         if _REST.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -214,16 +189,11 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: it is missing, no JSON, or far too large.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-        values = json.loads(data) if len(data) <= _LARGEST else None
+        return run_folders.read_json(path, most=_LARGEST)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is not there; {_before(path.parent)}") from None
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); {_before(path.parent)}") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} is damaged: it holds no JSON object; {_before(path.parent)}")
-    return values
+    except ValueError as error:
+        raise CheckpointError(f"{error}; {_before(path.parent)}") from None
 
 
 def digest(path: Path) -> str:
@@ -249,7 +219,7 @@ def _remove(path: Path) -> None:
 
 
 def _before(path: Path) -> str:
-    if _NAME.fullmatch(path.name):
+    if run_folders.step_of(path.name) is not None:
         return f"delete the folder {path} to go on from the checkpoint before it"
     return "restore it, or begin another run"
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-NAME = "metrics.jsonl"
+from lilllm.runtime.run_folders import METRICS
 
 
 class Outlet(Protocol):
@@ -34,7 +34,7 @@ class Metrics:
     """The records of a run, in ``history`` and, with a folder, in its file."""
 
     def __init__(self, folder: Path | None, outlets: Iterable[Outlet] = ()) -> None:
-        self.path = None if folder is None else folder / NAME
+        self.path = None if folder is None else folder / METRICS
         self.history: list[dict[str, Any]] = []
         self._outlets = list(outlets)
         self.set_seconds(0.0)
@@ -69,7 +69,7 @@ class Metrics:
             return
         self.history = [r for r in read(self.path) if _stays(r, step)]
         text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in self.history)
-        beside = self.path.with_name(f".{NAME}.{secrets.token_hex(4)}")
+        beside = self.path.with_name(f".{METRICS}.{secrets.token_hex(4)}")
         try:
             with beside.open("xb") as file:
                 file.write(text.encode())
@@ -86,7 +86,7 @@ class Metrics:
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The records of a file, those of a run folder too; lines that are torn are skipped, and no file is none."""
-    path = path / NAME if path.is_dir() else path
+    path = path / METRICS if path.is_dir() else path
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:

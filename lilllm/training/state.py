@@ -15,13 +15,13 @@ import torch
 from lilllm import __version__, tokenizers
 from lilllm.models import Decoder
 from lilllm.models.config_write import family_of
+from lilllm.runtime.run_folders import CHECKPOINTS, RUN, TOKENIZER
 from lilllm.training import checkpoint as files
 from lilllm.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from lilllm.training.trainer import Trainer
 
-RUN, TOKENIZER = "run.json", "tokenizer.json"
 FORMAT = 1
 
 
@@ -43,6 +43,10 @@ def check(model: Any, config: Any, loader: Any, world_size: int, folder: Path | 
         raise ValueError("there is nothing to resume without a folder; give that of the run")
     if folder is None:
         return
+    if (folder / CHECKPOINTS).is_symlink():
+        raise ValueError(
+            f"{folder / CHECKPOINTS} is a link, and links inside a run are not followed; make {folder} the link"
+        )
     if not hasattr(loader, "state_dict"):
         raise ValueError(f"a {type(loader).__name__} cannot say where it is, to go on there; give a lilllm.data.Loader")
     family_of(model.config)  # a model that could not be saved is refused before it is trained

@@ -232,7 +232,7 @@ class Trainer:
         """
         if self.folder is None:
             return None
-        path = self.folder / files.FOLDER / files.name_of(self.step)
+        path = self.folder / files.CHECKPOINTS / files.name_of(self.step)
         if self.parallel.any(self._saved != self.step or not path.exists()):
             better = state.save(self)
             self._saved = self.step

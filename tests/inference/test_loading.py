@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lilllm import inference
-from lilllm.inference import loading
+from lilllm.inference import sources
 from lilllm.models import export
 from lilllm.tokenizers import ByteTokenizer
 from tests.inference.decoding import decoder
@@ -68,9 +68,9 @@ def test_without_a_name_the_newest_run_else_liltown(run: Path, tmp_path: Path, m
     os.utime(other / "checkpoints" / "step-000001", (2**33, 2**33))
     assert inference.load().name == "other"
     shutil.rmtree(tmp_path / "runs")
-    monkeypatch.setattr(loading, "LILTOWN", checkpoint(tmp_path / "town", seed=3))
+    monkeypatch.setattr(sources, "LILTOWN", checkpoint(tmp_path / "town", seed=3))
     assert inference.load().name == inference.load("liltown").name == "liltown"
-    monkeypatch.setattr(loading, "LILTOWN", tmp_path / "gone")
+    monkeypatch.setattr(sources, "LILTOWN", tmp_path / "gone")
     with pytest.raises(FileNotFoundError, match="make checkpoint"):
         inference.load()
 
@@ -118,7 +118,7 @@ def test_bad_input_is_said_in_words(tmp_path: Path, run: Path) -> None:
         ("./nowhere", "there is no folder"),
         ("a/b/c", "there is no folder"),
         ("what is\x1b[31m this", "neither a folder here nor a name on the hub"),
-        (run, "it is not JSON"),
+        (run, r"best\.json is damaged .*delete it"),
     ]:
         with pytest.raises((ValueError, OSError), match=words):
             inference.load(source)

@@ -23,7 +23,7 @@ def run(tmp_path: Path, name: str = "run", **how: Any) -> Any:
     return reading.Metrics(made(tmp_path / name, records(**how))).refresh()
 
 
-@pytest.mark.parametrize("name", ["curves", "run_words", "token_marks", "next_view", "scores", "plain", "run_folders"])
+@pytest.mark.parametrize("name", ["curves", "run_words", "token_marks", "next_view", "scores", "plain"])
 def test_examples(name: str) -> None:
     assert doctest.testmod(module(name)).failed == 0
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from lilllm import tokenizers
-from lilllm.inference import GREEDY, Sampler, Speaker
+from lilllm.inference import GREEDY, Sampler, Speaker, sources
 from lilllm.models import Decoder, ModelConfig
 from tests.viewer.modules import module
 from tests.viewer.runs import TEXT, made, records
@@ -90,7 +90,7 @@ def checkpoint(folder: Path) -> Path:
 def test_models_are_the_runs_their_steps_and_what_was_named_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "_COMMITTED", tmp_path / "none")
+    monkeypatch.setattr(models, "LILTOWN", tmp_path / "none")
     root, given = tmp_path / "runs", checkpoint(tmp_path / "given")
     made(root / "one", records(3))
     made(root / "two", records(3), age=10_000)
@@ -107,18 +107,18 @@ def test_models_are_the_runs_their_steps_and_what_was_named_at_the_start(
     monkeypatch.setattr(sys, "argv", ["app", "--model", str(given), "--model", "gpt2"])
     found = models.find_models(root)
     assert list(found) == ["one", "one/step-001500", "one/step-000500", str(given), "gpt2"]
-    assert models.folder_of(found["one"]).name == "step-001500", "the newest, where none is the best"
+    assert sources.folder_of(found["one"])[1].name == "step-001500", "the newest, where none is the best"
     best = root / "one" / "checkpoints" / "best.json"
     best.write_text('{"checkpoint": "step-000500", "step": 500, "loss": 1.0}')
-    assert models.folder_of(found["one"]).name == "step-000500"
+    assert sources.folder_of(found["one"])[1].name == "step-000500"
     for lie in ("../../../given", "step-777777", "step-000600", str(given), 5, None):
         best.write_text(f'{{"checkpoint": "{lie}"}}')
-        assert models.folder_of(found["one"]).name == "step-001500"
-    assert models.folder_of(found[str(given)]) == given
+        assert sources.folder_of(found["one"])[1].name == "step-001500"
+    assert sources.folder_of(found[str(given)])[1] == given
 
 
 def test_the_committed_model_is_in_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_COMMITTED", checkpoint(tmp_path / "liltown"))
+    monkeypatch.setattr(models, "LILTOWN", checkpoint(tmp_path / "liltown"))
     assert models.find_models(tmp_path / "runs") == {"liltown": str(tmp_path / "liltown")}
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lilllm.runtime.run_folders import find_runs
 from tests.viewer.modules import module
 from tests.viewer.runs import HTML, event, hostile, made, place, records, text
 
-folders, reading, words = module("run_folders"), module("run_metrics"), module("run_words")
+asked, given = module("run_settings"), module("given")
+reading, words = module("run_metrics"), module("run_words")
 
 
 def read(path: Path) -> object:
@@ -36,7 +38,7 @@ def test_runs_are_found_by_what_they_hold_and_the_one_written_to_last_comes_firs
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "run.json").write_text("{}")
     (tmp_path / "file").write_text("")
-    assert list(folders.find_runs(tmp_path)) == ["begun", "sweep/new", "a/b/deep", "old"]
+    assert list(find_runs(tmp_path)) == ["begun", "sweep/new", "a/b/deep", "old"]
 
 
 def test_no_link_leads_out_of_the_root(tmp_path: Path) -> None:
@@ -49,12 +51,12 @@ def test_no_link_leads_out_of_the_root(tmp_path: Path) -> None:
         folder = root / f"linked-{name}"
         folder.mkdir()
         (folder / name).symlink_to(outside / "run" / name)
-        assert folders.read_about(folder) == {}
+        assert asked.read_about(folder) == {}
         metrics = read(folder / name)
         assert len(metrics.train) == 0  # type: ignore[attr-defined]
         assert metrics.problem  # type: ignore[attr-defined]
-    assert list(folders.find_runs(root)) == ["own"]
-    assert list(folders.find_runs(tmp_path / "nowhere")) == []
+    assert list(find_runs(root)) == ["own"]
+    assert list(find_runs(tmp_path / "nowhere")) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
@@ -62,7 +64,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     os.mkfifo(tmp_path / "run" / "metrics.jsonl")
     assert "no regular file" in read(tmp_path / "run" / "metrics.jsonl").problem  # type: ignore[attr-defined]
-    assert folders.find_runs(tmp_path) == {}
+    assert find_runs(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -82,12 +84,12 @@ def test_the_root_is_given_when_the_viewer_starts(
     monkeypatch.delenv("LILLLM_RUNS", raising=False)
     if variable:
         monkeypatch.setenv("LILLLM_RUNS", variable)
-    assert folders.runs_root() == Path(expected)
+    assert given.runs_root() == Path(expected)
 
 
 def test_what_a_run_was_asked_for_is_rows_of_text(tmp_path: Path) -> None:
     made(tmp_path / "run", [], steps=40, lr=0.001, betas=[0.9, 0.95], eval_batches=None)
-    about = folders.read_about(tmp_path / "run")
+    about = asked.read_about(tmp_path / "run")
     assert about == {
         "model.d_model": "32",
         "training.steps": "40",
@@ -95,19 +97,19 @@ def test_what_a_run_was_asked_for_is_rows_of_text(tmp_path: Path) -> None:
         "training.betas": "[0.9,0.95]",
         "training.eval_batches": "null",
     }
-    assert folders.steps_of(about) == 40
-    assert folders.steps_of({"training.steps": "many", "x.steps": "9" * 40}) is None
+    assert asked.steps_of(about) == 40
+    assert asked.steps_of({"training.steps": "many", "x.steps": "9" * 40}) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1, 2]", "3", '{"a": ' + "[" * 100_000, '"x"' * 500_000, "\x00\xff"])
 def test_a_run_json_that_is_none_is_empty(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content, encoding="latin-1")
-    assert folders.read_about(tmp_path) == {}
+    assert asked.read_about(tmp_path) == {}
 
 
 def test_a_large_run_json_is_cut(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({f"key {i}": "x" * 500 for i in range(1000)}))
-    about = folders.read_about(tmp_path)
+    about = asked.read_about(tmp_path)
     assert len(about) == 300
     assert max(map(len, about.values())) == 200
 
@@ -240,7 +242,7 @@ def test_a_hostile_file_gives_its_good_lines_and_does_no_harm(tmp_path: Path) ->
     assert all(math.isnan(last[name]) for name in ("loss", "lr", "grad_norm", "tokens"))
     assert metrics.skipped >= 9
     assert metrics.samples[-1].text == HTML
-    about = folders.read_about(tmp_path / "run")
+    about = asked.read_about(tmp_path / "run")
     shown = (
         words.samples(HTML, metrics)
         + words.happened({HTML: metrics})

@@ -47,7 +47,7 @@ def test_without_models_the_playground_has_tokenizers_and_tells_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Of the function that the page has: Streamlit's watcher may have had `checkpoints` imported anew since.
-    monkeypatch.setitem(module("playground_page").find_models.__globals__, "_COMMITTED", tmp_path / "none")
+    monkeypatch.setitem(module("playground_page").find_models.__globals__, "LILTOWN", tmp_path / "none")
     app = page("playground_page", tmp_path / "runs", monkeypatch)
     assert "256 tokens for every text there is" in text(app)
     app = page("playground_page", tmp_path / "runs", monkeypatch, view="Chat")
