@@ -1,9 +1,9 @@
 """Text from a trained model: samplers, generation, and a model that speaks.
 
-Read in order:  samplers (from scores to a token), factual and dola (two more), session (the model at work on a batch,
-                with its cache), generation (prompts to answers), beam (the best answer as a whole), stop (tokens to
-                text as they come), speaker (all of it, for text), conversation (turns), loading (from a folder or
-                the hub)
+Read in order:  samplers (which tokens may come), factual and dola (two more), drawing (one of them), session (the model
+                at work on a batch, with its cache), generation (prompts to answers), beam (the best answer as a whole),
+                stop (tokens to text as they come), speaker and talk (all of it, for text), conversation (turns),
+                loading (from a folder or the hub); given: what callers may give
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from lilllm.inference.beam import Beam, beam_search
     from lilllm.inference.conversation import TEMPLATES, Conversation
     from lilllm.inference.dola import DoLa
+    from lilllm.inference.drawing import draw
     from lilllm.inference.factual import Factual, sentence_ends
     from lilllm.inference.generation import Generation, Step, generate, steps
     from lilllm.inference.loading import load
     from lilllm.inference.samplers import (
         GREEDY,
         Sampler,
-        draw,
         min_p,
         repetition_penalty,
         temperature,
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
         top_p,
     )
     from lilllm.inference.session import Session
-    from lilllm.inference.speaker import Candidate, Speaker, Talk
+    from lilllm.inference.speaker import Candidate, Speaker
     from lilllm.inference.stop import TextStream, visible
     from lilllm.inference.taking_away import take_away
+    from lilllm.inference.talk import Talk
 
 _HOMES = {
     "GREEDY": "samplers",
@@ -46,10 +47,10 @@ _HOMES = {
     "Session": "session",
     "Speaker": "speaker",
     "Step": "generation",
-    "Talk": "speaker",
+    "Talk": "talk",
     "TextStream": "stop",
     "beam_search": "beam",
-    "draw": "samplers",
+    "draw": "drawing",
     "generate": "generation",
     "load": "loading",
     "min_p": "samplers",

@@ -25,8 +25,9 @@ from dataclasses import dataclass
 
 import torch
 
-from lilllm.inference.generation import check_prompts, check_run
-from lilllm.inference.samplers import odd
+from lilllm.inference import given
+from lilllm.inference.drawing import odd
+from lilllm.inference.given import check_prompts, check_run
 from lilllm.inference.session import Session
 from lilllm.models import Decoder
 
@@ -61,10 +62,9 @@ def beam_search(
     """
     (row,) = check_prompts(model, [prompt])
     check_run(model, max_new, stop_ids, limit)
-    if width < 1 or max_new < 1:
-        raise ValueError(f"width is {width} and max_new {max_new}; give at least 1")
-    if not (math.isfinite(length_penalty) and length_penalty >= 0):
-        raise ValueError(f"length_penalty is {length_penalty}; give a number of at least 0")
+    for name, count in (("width", width), ("max_new", max_new)):
+        given.whole(name, count, 1, "a whole number of at least 1")
+    given.number("length_penalty", length_penalty, lambda x: x >= 0, "a number of at least 0")
     room = min(max_new, model.config.context_len - len(row) + 1)
     stops = frozenset(stop_ids)
     session = Session(model, [row], room=room)

@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lilllm.inference.speaker import Speaker, Talk
+from lilllm.inference import given
+from lilllm.inference.speaker import Speaker
+from lilllm.inference.talk import Talk
 
 LEAST_ROOM = 16  # tokens that are kept free for an answer, where max_new asks for more than that
 
@@ -85,6 +87,9 @@ class Conversation:
 
         Raises: ValueError: what is asked is by itself longer than the context; an option out of range.
         """
+        if not isinstance(text, str):
+            raise ValueError(f"what is asked is {text!r}; give a text")
+        given.whole("max_new", max_new, 0, "how many tokens to add at most, 0 or more")
         room = min(max_new, LEAST_ROOM, self.speaker.context_len // 2)
         kept = list(self.turns)
         while kept and len(self._tokens(kept, text)) + room > self.speaker.context_len:

@@ -17,7 +17,6 @@ Sources:        Pope et al. 2022, arXiv:2211.05102 (prefill and decode)
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,8 +24,11 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
+from lilllm.inference import given
 from lilllm.inference.dola import contrast, early_logits
-from lilllm.inference.samplers import Sampler, draw, odd
+from lilllm.inference.drawing import draw, odd
+from lilllm.inference.given import check_prompts, check_run
+from lilllm.inference.samplers import Sampler
 from lilllm.inference.session import Session
 from lilllm.models import Decoder
 
@@ -98,6 +100,7 @@ def generate(
     """
     rows = check_prompts(model, prompts)
     check_run(model, max_new, stop_ids, limit)
+    check_drawing(sampler, generator)
     if isinstance(generator, Sequence) and len(generator) != len(rows):
         raise ValueError(f"{len(generator)} generators for {len(rows)} prompts; give one for each, or one for all")
     if not rows:
@@ -157,8 +160,8 @@ def steps(
     """
     (row,) = check_prompts(model, [prompt])
     check_run(model, max_new, stop_ids, limit)
-    if top < 0:
-        raise ValueError(f"top is {top}; give how many candidates to tell, 0 or more")
+    check_drawing(sampler, generator)
+    given.whole("top", top, 0, "how many candidates to tell, 0 or more")
     _layers(model, sampler)
     return _steps(model, row, max_new, sampler, frozenset(stop_ids), generator, cache, limit, top)
 
@@ -218,6 +221,15 @@ def _drawn(
             logits = session.feed(ids)
 
 
+def check_drawing(sampler: Sampler, generator: Generator | Sequence[Generator] | None) -> None:
+    """ValueError where one of them is of another kind."""
+    if not isinstance(sampler, Sampler):
+        raise ValueError(f"sampler is {sampler!r}; give a Sampler, such as Sampler(temperature=0.8)")
+    every = generator if isinstance(generator, list | tuple) else [generator]
+    if not all(isinstance(each, Generator | None) for each in every):
+        raise ValueError(f"generator is {generator!r}; give torch.Generator().manual_seed(0), one a prompt, or None")
+
+
 def _session(model: Decoder, rows: list[list[int]], max_new: int, sampler: Sampler, cache: bool) -> Session:
     room = min(max_new, model.config.context_len - min(map(len, rows)) + 1)
     return Session(model, rows, room=room, cache=cache, layers=_layers(model, sampler))
@@ -234,45 +246,3 @@ def _likeliest(logits: Tensor, top: int) -> list[tuple[int, float]]:
     found = logits.softmax(-1).topk(min(top, len(logits)))
     pairs = zip(found.indices.tolist(), found.values.tolist(), strict=True)
     return [(token, chance) for token, chance in pairs if chance > 0]
-
-
-def check_prompts(model: Decoder, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The prompts as lists of whole numbers; ValueError where one is none that the model can go on with."""
-    if len(prompts) and isinstance(prompts[0], int):
-        raise ValueError("prompts are a list of lists of tokens, one list for each; put the one prompt in a list")
-    V, longest = model.config.vocab_size, model.config.context_len
-    rows = []
-    for number, prompt in enumerate(prompts):
-        try:
-            row = [operator.index(token) for token in prompt]
-        except TypeError:
-            raise ValueError(f"prompt {number} is no list of whole numbers; encode a text first") from None
-        if not row:
-            raise ValueError(
-                f"prompt {number} is empty; give one token at least, such as the one that ends documents: a new one "
-                "follows it"
-            )
-        if len(row) > longest:
-            raise ValueError(
-                f"prompt {number} has {len(row)} tokens, and the model's context is {longest}; keep its last {longest} "
-                "or fewer, to leave room for an answer"
-            )
-        wrong = [token for token in row if not 0 <= token < V]
-        if wrong:
-            raise ValueError(f"token {wrong[0]} is not in the vocabulary of {V}; give 0 to {V - 1}")
-        rows.append(row)
-    return rows
-
-
-def check_run(model: Decoder, max_new: int, stop_ids: Collection[int], limit: int | None) -> None:
-    config = model.config
-    if model.training and config.dropout:
-        raise ValueError(f"in training dropout {config.dropout} is drawn, also here; call model.eval() first")
-    if model.cross:
-        raise ValueError("a decoder with cross-attention needs a memory, which generate has not")
-    if max_new < 0:
-        raise ValueError(f"max_new is {max_new}; give how many tokens to add at most")
-    if wrong := [token for token in stop_ids if not 0 <= token < config.vocab_size]:
-        raise ValueError(f"stop id {wrong[0]} is not in the vocabulary of {config.vocab_size}")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}; leave one token at least that may be drawn")

@@ -5,13 +5,13 @@
     top_p                the fewest tokens that together reach the probability p stay
     min_p                what is at least p times as likely as the likeliest stays
     repetition_penalty   what was said already becomes less likely
-    draw                 one token by its probability
 
-Each but the last takes logits and gives logits, -inf where a token is out, so they compose in any order; `Sampler`
-composes them in that of transformers: DoLa, repetition penalty, temperature, top-k, top-p (or factual-nucleus), min-p.
+Each takes logits and gives logits, -inf where a token is out, so they compose in any order; `Sampler` composes them in
+that of transformers: DoLa, repetition penalty, temperature, top-k, top-p (or factual-nucleus), min-p. What is left is
+drawn by `drawing.draw`.
 
 Read in order:  the functions, Sampler, GREEDY; factual-nucleus is in factual.py, DoLa in dola.py, beams in beam.py
-Shapes:         logits (..., V) of any float dtype; ids (...)
+Shapes:         logits (..., V) of any float dtype
 Sources:        Fan et al. 2018, arXiv:1805.04833 (top-k); Holtzman et al. 2019, arXiv:1904.09751 (top-p);
                 Nguyen et al. 2024, arXiv:2407.01082 (min-p); Keskar et al. 2019, arXiv:1909.05858 (repetition penalty)
 """
@@ -19,18 +19,17 @@ Sources:        Fan et al. 2018, arXiv:1805.04833 (top-k); Holtzman et al. 2019,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Generator, Tensor
+from torch import Tensor
 
+from lilllm.inference import given
 from lilllm.inference.dola import DoLa
 from lilllm.inference.factual import Factual
 
 COLDEST = 1e-6  # a temperature below it is 0: logits divided by it could leave float32
-_BELOW_1 = 1 - 2.0**-40
 
 
 def temperature(logits: Float[Tensor, "*any V"], t: float | int) -> Float[Tensor, "*any V"]:
@@ -121,50 +120,6 @@ def repetition_penalty(
     return logits.scatter(-1, tokens, torch.where(said < 0, said * penalty, said / penalty))
 
 
-def draw(
-    logits: Float[Tensor, "*any V"], generator: Generator | Sequence[Generator] | None = None
-) -> Int[Tensor, "*any"]:
-    """One token of each row, with the probabilities softmax(logits).
-
-    A row takes one uniform number u: its token is the first where the running sum of probabilities, in float64, is
-    above u. So a row's token depends on no other row when each has a generator of its own.
-
-    Args:
-        generator: one for all rows, or a sequence, one for each of (B, V); None: torch's own.
-    Raises: ValueError: a row holds NaN or infinity, or nothing but -inf.
-
-    >>> draw(torch.tensor([[0.0, -math.inf], [-math.inf, 5.0]])).tolist()
-    [0, 1]
-    """
-    mass = logits.softmax(-1, dtype=torch.float64).cumsum(-1)
-    total = mass[..., -1:]
-    if not torch.isfinite(total).all():
-        raise ValueError(odd(logits))
-    u = _uniform(total, generator).clamp_(max=_BELOW_1) * total
-    return torch.searchsorted(mass, u, right=True).squeeze(-1)
-
-
-def odd(logits: Tensor) -> str:
-    """What is wrong with logits that are no scores of a choice."""
-    if logits.isnan().any():
-        return "the logits hold NaN; the model's weights, or what it was trained with, are broken"
-    if (logits == math.inf).any():
-        return "the logits hold infinity; the model's weights, or their precision, are broken"
-    return "every logit of a row is -inf, so there is no token to draw; leave one at least"
-
-
-def _uniform(total: Tensor, generator: Generator | Sequence[Generator] | None) -> Tensor:
-    if isinstance(generator, Sequence):
-        if total.dim() != 2 or len(generator) != len(total):
-            raise ValueError(
-                f"{len(generator)} generators for logits with leading axes {tuple(total.shape[:-1])}; "
-                "give one for all, or one for each row of (B, V)"
-            )
-        return torch.cat([_uniform(row, each)[None] for row, each in zip(total, generator, strict=True)])
-    device = total.device if generator is None else generator.device
-    return torch.rand(total.shape, generator=generator, device=device, dtype=total.dtype).to(total.device)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
     """Samplers one after the other: logits (B, V) in, logits of what may be drawn out.
@@ -243,23 +198,20 @@ class Sampler:
 
 
 def _check_temperature(t: float | int) -> None:
-    if not (math.isfinite(t) and t >= 0):
-        raise ValueError(f"temperature is {t}; give a number of at least 0 (0: always the likeliest token)")
+    given.number("temperature", t, lambda t: t >= 0, "a number of at least 0 (0: always the likeliest token)")
 
 
 def _check_k(k: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ValueError(f"top_k is {k}; give a whole number of at least 1, or leave it out")
+    given.whole("top_k", k, 1, "a whole number of at least 1, or leave it out")
 
 
 def _check_share(name: str, p: float, *, above: bool = False) -> None:
-    if not 0 <= p <= 1 or (above and p == 0):
-        raise ValueError(f"{name} is {p}; give a number {'above 0 and at most' if above else 'from 0 to'} 1")
+    allowed = f"a number {'above 0 and at most' if above else 'from 0 to'} 1"
+    given.number(name, p, lambda p: 0 <= p <= 1 and not (above and p == 0), allowed)
 
 
 def _check_penalty(penalty: float) -> None:
-    if not (math.isfinite(penalty) and penalty > 0):
-        raise ValueError(f"repetition_penalty is {penalty}; give a number above 0: 1 changes nothing, 1.2 is usual")
+    given.number("repetition_penalty", penalty, lambda x: x > 0, "a number above 0: 1 changes nothing, 1.2 is usual")
 
 
 GREEDY = Sampler(temperature=0.0)

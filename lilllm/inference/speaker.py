@@ -6,7 +6,7 @@
     speaker.candidates("Once upon a", 5)
     speaker.logprobs("Once upon", " a time")
 
-Read in order:  Speaker.stream and write, candidates, logprobs; Talk (an answer on its way)
+Read in order:  Speaker.stream and write, candidates, logprobs; an answer on its way is a Talk (talk.py)
 Conventions:    a prompt is text, special tokens in it too; an empty one stands for the beginning of a document. Answers
                 end at the model's own end of text, which is not shown.
 """
@@ -14,17 +14,19 @@ Conventions:    a prompt is text, special tokens in it too; an empty one stands 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from lilllm.inference import given
 from lilllm.inference.dola import DoLa
 from lilllm.inference.factual import Factual, sentence_ends
-from lilllm.inference.generation import Step, generate, steps
+from lilllm.inference.generation import generate, steps
 from lilllm.inference.samplers import Sampler
 from lilllm.inference.stop import TextStream, check_stops
+from lilllm.inference.talk import Talk
 from lilllm.models import Decoder
 from lilllm.tokenizers import Tokenizer
 
@@ -38,48 +40,6 @@ class Candidate:
     id: int
     text: str
     probability: float
-
-
-class Talk(Iterator[str]):
-    """An answer on its way: text in pieces.
-
-    Attributes:
-        steps: what was drawn so far, candidates and all.
-        ended: None while it goes on; "stop" at a stop string or the end of text; else "length".
-        full: whether the length was the model's context.
-        seed: what it was drawn with.
-    """
-
-    def __init__(self, made: Iterator[Step], text: TextStream, ends: Collection[int], room: int, seed: int) -> None:
-        self.steps: list[Step] = []
-        self.ended: Literal["stop", "length"] | None = None
-        self.full = False
-        self.seed = seed
-        self._made, self._text, self._ends, self._room = made, text, ends, room
-
-    def __next__(self) -> str:
-        while self.ended is None:
-            step = next(self._made, None)
-            if step is not None:
-                self.steps.append(step)
-            if step is None or step.token in self._ends:
-                self.ended = "length" if step is None else "stop"
-                self.full = step is None and len(self.steps) >= self._room
-                piece = self._text.finish()
-            else:
-                piece = self._text.push(step.token)
-                self.ended = "stop" if self._text.stopped else None
-            if piece:
-                return piece
-        raise StopIteration
-
-    @property
-    def tokens(self) -> list[int]:
-        return [step.token for step in self.steps]
-
-    @property
-    def logprobs(self) -> list[float]:
-        return [step.logprob for step in self.steps]
 
 
 class Speaker:
@@ -101,7 +61,10 @@ class Speaker:
         ends: Collection[int] | None = None,
         start: int | None = None,
     ) -> None:
+        given.decoder(model)
         V = model.config.vocab_size
+        if not hasattr(tokenizer, "vocab_size"):
+            raise ValueError(f"tokenizer is a {type(tokenizer).__name__}; give one of lilllm.tokenizers")
         if tokenizer.vocab_size > V:
             raise ValueError(
                 f"the tokenizer has {tokenizer.vocab_size} tokens and the model {V}; give the tokenizer that the model "
@@ -110,9 +73,8 @@ class Speaker:
         if ends is None:
             special = tokenizer.special_tokens
             ends = [special[name] for name in END_NAMES if name in special]
-        for token in [*ends, *([] if start is None else [start])]:
-            if not 0 <= token < V:
-                raise ValueError(f"end or start token {token} is not in the vocabulary of {V}")
+        given.ids("ends", ends, V)
+        given.ids("start", [] if start is None else [start], V)
         self.model, self.tokenizer, self.name = model, tokenizer, name
         self.ends = tuple(ends)
         self.start = start if start is not None else next(iter(self.ends), None)
@@ -129,6 +91,8 @@ class Speaker:
 
         Raises: ValueError: it is empty, and this model has no such token.
         """
+        if not isinstance(prompt, str):
+            raise ValueError(f"the prompt is {prompt!r}; give a text")
         tokens = self.tokenizer.encode(prompt)
         if tokens:
             return tokens
@@ -142,11 +106,10 @@ class Speaker:
             factual = Factual(sentence_ends(self.tokenizer))
         if dola is True:
             dola = DoLa()
-        try:
-            return Sampler(factual=factual or None, dola=dola or None, **options)
-        except TypeError:
-            known = ", ".join(Sampler.__dataclass_fields__)
-            raise ValueError(f"options of a sampler are {known}; given {', '.join(options)}") from None
+        known = Sampler.__dataclass_fields__
+        if unknown := [name for name in options if name not in known]:
+            raise ValueError(f"options of a sampler are {', '.join(known)}; given {', '.join(unknown)}")
+        return Sampler(factual=factual or None, dola=dola or None, **options)
 
     def stream(
         self,
@@ -166,7 +129,7 @@ class Speaker:
             seed: of what is drawn; None: another each time.
             sampler: as of `sampler`: temperature, top_k, top_p, min_p, repetition_penalty, factual, dola.
         """
-        tokens = self.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        tokens = list(prompt) if isinstance(prompt, list | tuple) else self.encode(prompt)  # type: ignore[arg-type]
         if len(tokens) > self.context_len:
             raise ValueError(
                 f"the prompt has {len(tokens)} tokens, and the context of {self.name} is {self.context_len}; give its "
@@ -211,8 +174,10 @@ class Speaker:
     ) -> list[str]:
         """Answers to several prompts, in one batch: as `write` gives each with its seed, in less time."""
         stops = check_stops(stop)
-        if seeds is not None and len(seeds) != len(prompts):
-            raise ValueError(f"{len(seeds)} seeds for {len(prompts)} prompts; give one for each")
+        if isinstance(prompts, str):
+            raise ValueError("prompts is a string; put it into a list")
+        if seeds is not None and (not isinstance(seeds, Sequence) or len(seeds) != len(prompts)):
+            raise ValueError(f"seeds is {seeds!r} for {len(prompts)} prompts; give a list of one for each")
         made = generate(
             self.model,
             [self.encode(prompt) for prompt in prompts],
@@ -231,8 +196,7 @@ class Speaker:
 
     def candidates(self, prompt: str, k: int = 10) -> list[Candidate]:
         """The k likeliest next tokens under the model, likeliest first (of those that the tokenizer has)."""
-        if k < 1:
-            raise ValueError(f"k is {k}; give how many candidates to tell, at least 1")
+        k = given.whole("k", k, 1, "how many candidates to tell, at least 1")
         limit = self.tokenizer.vocab_size
         (step,) = steps(self.model, self.encode(prompt), max_new=1, limit=limit, top=min(k, limit))
         return [Candidate(token, self.text_of(token), chance) for token, chance in step.allowed]
@@ -265,8 +229,8 @@ def _generator(seed: int | None) -> torch.Generator:
     generator = torch.Generator()
     if seed is None:
         generator.seed()
-    elif not 0 <= seed < 2**63:
-        raise ValueError(f"seed is {seed}; give a whole number from 0 to 2**63 - 1")
     else:
-        generator.manual_seed(seed)
+        allowed = "a whole number from 0 to 2**63 - 1"
+        given.number("seed", seed, lambda seed: seed < 2**63, allowed)
+        generator.manual_seed(given.whole("seed", seed, 0, allowed))
     return generator

@@ -110,6 +110,8 @@ def check_stops(stops: Sequence[str]) -> tuple[str, ...]:
     """The stop strings as a tuple; ValueError where one is empty, or where they are one string and no list."""
     if isinstance(stops, str):
         raise ValueError(f"stop is the string {stops!r}; give a list of strings: [{stops!r}]")
+    if not isinstance(stops, list | tuple) or not all(isinstance(stop, str) for stop in stops):
+        raise ValueError(f"stop is {stops!r}; give a list of strings, such as ['.']")
     if "" in stops:
         raise ValueError("a stop string is empty, which would stop everything; leave it out")
     return tuple(stops)

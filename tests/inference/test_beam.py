@@ -105,10 +105,13 @@ def test_it_ends_where_the_context_does_and_leaves_out_what_is_no_token() -> Non
     ("given", "words"),
     [
         ({"width": 0, "max_new": 1}, "width is 0"),
-        ({"width": 1, "max_new": 0}, "max_new 0"),
+        ({"width": 1, "max_new": 0}, "max_new is 0"),
+        ({"width": 1.5, "max_new": 1}, r"width is 1\.5; give a whole number"),
+        ({"width": 2, "max_new": 2.5}, r"max_new is 2\.5"),
+        ({"width": 2, "max_new": 2, "length_penalty": "a"}, "length_penalty is 'a'"),
         ({"width": 1, "max_new": 1, "length_penalty": -1}, "length_penalty is -1"),
         ({"width": 1, "max_new": 1, "length_penalty": math.nan}, "length_penalty is nan"),
-        ({"width": 1, "max_new": 1, "stop_ids": [99]}, "stop id 99"),
+        ({"width": 1, "max_new": 1, "stop_ids": [99]}, "stop_ids: token 99"),
     ],
 )
 def test_bad_input_is_said_in_words(given, words: str) -> None:

@@ -209,12 +209,24 @@ def test_bad_input_is_said_in_words() -> None:
             generate(model, prompts, max_new=1)
     for given, words in [
         ({"max_new": -1}, "max_new is -1"),
-        ({"max_new": 1, "stop_ids": [40]}, "stop id 40"),
+        ({"max_new": 2.5}, r"max_new is 2\.5; give how many tokens"),
+        ({"max_new": "2"}, "max_new is '2'"),
+        ({"max_new": True}, "max_new is True"),
+        ({"max_new": 1, "stop_ids": [40]}, "stop_ids: token 40"),
+        ({"max_new": 1, "stop_ids": ["a"]}, "stop_ids: token 'a'"),
+        ({"max_new": 1, "stop_ids": 0}, "stop_ids is 0; give a list"),
         ({"max_new": 1, "limit": 0}, "limit is 0"),
+        ({"max_new": 1, "limit": 2.5}, r"limit is 2\.5"),
+        ({"max_new": 1, "sampler": 0.8}, r"sampler is 0\.8; give a Sampler"),
+        ({"max_new": 1, "generator": 7}, r"generator is 7; give torch\.Generator"),
         ({"max_new": 1, "generator": seeded(2)}, "2 generators for 1 prompts"),
     ]:
         with pytest.raises(ValueError, match=words):
             generate(model, [[1]], **given)
+    with pytest.raises(ValueError, match=r"model is a str; give a lilllm\.models\.Decoder"):
+        generate("liltown", [[1]], max_new=1)
+    with pytest.raises(ValueError, match="prompts is 5; give a list"):
+        generate(model, 5, max_new=1)
     with pytest.raises(ValueError, match="top is -1"):
         steps(model, [1], max_new=1, top=-1)
     with pytest.raises(ValueError, match=r"call model\.eval"):
