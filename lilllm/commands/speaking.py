@@ -63,18 +63,11 @@ def open_speaker(source: str | None, device: str | None = None) -> Speaker:
 
     Raises: ValueError or OSError that says what is wrong.
     """
-    import torch
-
     from lilllm import inference
 
     if source is not None and (there := _beside(source)) is not None:
         raise ValueError(f"there is no folder {source}; of runs there are: {', '.join(there) or 'none yet'}")
-    try:
-        return inference.load(source, device=device, progress=sys.stderr.isatty())
-    except (RuntimeError, AssertionError) as error:  # torch's words for a device that is not there
-        if device is None or isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise ValueError(f"there is no device {device!r} here ({str(error).splitlines()[0]}); leave it out") from None
+    return inference.load(source, device=device, progress=sys.stderr.isatty())
 
 
 def _beside(source: str) -> list[str] | None:

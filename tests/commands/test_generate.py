@@ -162,7 +162,7 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(folder: Path, monkeypa
         (("a", "--stop", ""), "a stop string is empty"),
         (("a", "--beams", 1, "--n", 2), "finds no more than 1"),
         (("a", "--dola"), "no low layer of 3 is left"),
-        (("a", "--device", "nowhere"), "there is no device 'nowhere' here"),
+        (("a", "--device", "nowhere"), "device is 'nowhere', which torch cannot use here"),
     ],
 )
 def test_bad_input_is_one_line(run, args, words: str) -> None:
