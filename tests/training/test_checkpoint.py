@@ -240,6 +240,20 @@ def test_bad_input_a_folder_that_is_taken(run):
         tiny.trainer(run)
 
 
+def test_bad_input_checkpoints_that_lie_elsewhere(run, tmp_path):
+    """As if there were none, it would begin again, and the record of what was done would go."""
+    (run / "checkpoints").rename(tmp_path / "elsewhere")
+    (run / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    for resume in (True, False):
+        with pytest.raises(ValueError, match=r"is a link, and links inside .* not followed; make .*run the link"):
+            tiny.trainer(run, resume=resume)
+    (run / "checkpoints").unlink()
+    (tmp_path / "elsewhere").rename(run / "checkpoints")
+    run.rename(tmp_path / "there")
+    run.symlink_to(tmp_path / "there")  # as it says
+    assert tiny.trainer(run, resume=True).step == 8
+
+
 def test_bad_input_two_at_a_time(run):
     from lilllm.training.lock import locked
 
