@@ -9,6 +9,7 @@ Read in order:  documents, Documents, then document_files (yours) and network (t
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -142,8 +143,10 @@ def _files(source: str | os.PathLike[str], named: bool, *, field: str, separator
     except FileNotFoundError as error:
         if not named or os.sep in str(source):
             raise
-        known = ", ".join((*OFFLINE, *NETWORK))
-        raise FileNotFoundError(f"{error}, and no set of that name; the sets are: {known}") from None
+        known = (*OFFLINE, *NETWORK)
+        close = difflib.get_close_matches(str(source), known, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise FileNotFoundError(f"{error}, and no set of that name; {hint}the sets are: {', '.join(known)}") from None
 
 
 def _liltown(seed: str) -> _Read:

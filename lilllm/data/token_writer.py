@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -187,7 +188,8 @@ class _Bar:
             else "{desc}: {elapsed}{postfix}"
         )
         total = found[1] if found else None
-        self._bar = tqdm(desc="tokens", total=total, bar_format=shape, disable=not progress)
+        often = 0.1 if sys.stderr.isatty() or "ipykernel" in sys.modules else 10.0  # seconds; a log keeps every line
+        self._bar = tqdm(desc="tokens", total=total, bar_format=shape, disable=not progress, mininterval=often)
 
     def __enter__(self) -> _Bar:
         return self
