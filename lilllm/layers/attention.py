@@ -93,7 +93,8 @@ def attention(
 
     Its kernels go over the keys in blocks with a running softmax, so that the (T, S) weights never stand in memory, and
     with ``causal`` skip the blocks that no query sees. So no mask is made where a flag will do: none for one query (the
-    last token sees all keys), none where only ``causal`` is asked for and T = S. Shared keys are not repeated.
+    last token sees all keys), none where only ``causal`` is asked for and T = S. Shared keys are not repeated, unless
+    no such kernel takes them shared (see `_shared`).
 
     Args:
         dropout: the chance with which a weight is dropped, drawn from torch's global generator; for training only.
@@ -117,6 +118,8 @@ def attention(
     run = functools.partial(F.scaled_dot_product_attention, is_causal=causal, dropout_p=dropout, scale=scale)
     if K == H:
         return run(q, k, v, attn_mask=given)
+    if T != 1 and not _shared(q, given):
+        return run(q, k.repeat_interleave(H // K, 1), v.repeat_interleave(H // K, 1), attn_mask=given)
     if T != 1:
         return run(q, k, v, attn_mask=given, enable_gqa=True)
     # One query a head: the G heads of a kv head as if they were places. A view, and each key is read once for all G.
@@ -202,6 +205,14 @@ def _flex_on(device: str) -> Any:
     from torch.nn.attention.flex_attention import flex_attention
 
     return torch.compile(flex_attention) if device == "cuda" else flex_attention
+
+
+def _shared(q: Tensor, given: Tensor | None) -> bool:
+    """Whether a kernel that goes over the keys in blocks takes fewer heads of them than of queries. On CUDA that is
+    the flash kernel, which takes no mask and no float32, and is for GPUs that have bfloat16 (its float16 is left to
+    older ones, whose kernel does not share). For all else torch would put the whole (T, S) in memory, and not say so.
+    """
+    return q.device.type != "cuda" or (given is None and q.dtype == torch.bfloat16)
 
 
 def _and(mask: Tensor | None, other: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 LOGITS = 2**21  # numbers of one chunk: 8 MB, about what a cache holds
+LOGITS_CUDA = 2**26  # on a GPU, where it is calls that cost: half a GB, with what becomes of them
 IGNORED = -100  # the target that does not count
 FEWEST = 256  # rows of a chunk, whatever the vocabulary: W is read once a chunk, and should be worth it
 
@@ -103,7 +104,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         dx = torch.empty_like(x) if of_x else None
         dw = torch.zeros_like(weight, dtype=wide) if of_weight else None
         loss = share.new_zeros(())
-        rows = max(FEWEST, LOGITS // len(weight))
+        rows = max(FEWEST, (LOGITS_CUDA if x.is_cuda else LOGITS) // len(weight))
         for start in range(0, len(x), rows):
             chunk = slice(start, start + rows)
             index, part = safe[chunk, None], share[chunk, None]

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lilllm.layers import additive_attention, attention_reference, mask
@@ -250,3 +251,26 @@ def test_additive_attention_of_a_batch_with_queries_and_keys_of_two_sizes():
     assert weights.shape == (2, 3, 5)
     alone = additive_attention(q[1, 2:], k[1], v[1], *weights_of)[0]
     torch.testing.assert_close(out[1, 2:], alone)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("masked", [False, True])
+def test_cuda_is_asked_to_share_keys_only_where_a_kernel_can(dtype, masked):
+    """On pretended CUDA tensors, which have shapes and no numbers: what torch is asked for."""
+    with FakeTensorMode(), torch.no_grad(), mock.patch.object(F, "scaled_dot_product_attention") as asked:
+        q, k = (torch.empty(2, heads, 8, 16, dtype=dtype, device="cuda") for heads in (4, 2))
+        asked.return_value = q
+        attention(q, k, k, causal=True, mask=torch.ones(8, 8, dtype=torch.bool, device="cuda") if masked else None)
+    shares = dtype == torch.bfloat16 and not masked
+    assert asked.call_args.kwargs.get("enable_gqa", False) == shares
+    assert [x.shape[1] for x in asked.call_args.args[1:3]] == ([2, 2] if shares else [4, 4])
+
+
+def test_keys_repeated_for_cuda_are_those_shared(monkeypatch):
+    q, k, v = (x.requires_grad_() for x in qkv(2, 6, 2, 5, 7, 4))
+    shared = attention(q, k, v, causal=True)
+    monkeypatch.setattr("lilllm.layers.attention._shared", lambda q, given: False)
+    repeated = attention(q, k, v, causal=True)
+    torch.testing.assert_close(repeated, shared, **FP32)
+    for one, other in zip(*(torch.autograd.grad(y.sum(), (q, k, v)) for y in (repeated, shared)), strict=True):
+        torch.testing.assert_close(one, other, **FP32)
