@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from chart_text import CONFIG
+from kept import kept
 from token_marks import label
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def overview(weights: np.ndarray, chosen: tuple[int, int]) -> str:
             here = ' class="chosen"' if (layer, head) == chosen else ""
             about = f"Attention of layer {layer + 1}, head {head + 1}"
             cells.append(f'<figure{here}><img src="{picture(weights[layer, head])}" alt="{about}"></figure>')
-        rows.append(f'<div class="heads"><span>Layer {layer + 1}</span>{"".join(cells)}</div>')
+        rows.append(f'<div class="heads"><span>Layer {layer + 1}</span><div>{"".join(cells)}</div></div>')
     return "".join(rows)
 
 
@@ -65,9 +67,10 @@ def chart(names: list[str]) -> dict[str, Any]:
             | {
                 "field": "at",
                 "title": "looked at",
-                "axis": {"labelAngle": -90, "orient": "top", "labelOverlap": "greedy"},
+                "axis": {"labelAngle": -90, "orient": "top", "labelOverlap": "greedy", "labelFlush": False},
             },
-            "y": axis | {"field": "looks", "title": "the token that looks", "axis": {"labelOverlap": False}},
+            "y": axis
+            | {"field": "looks", "title": "the token that looks", "axis": {"labelOverlap": False, "labelFlush": False}},
             "color": {
                 "field": "weight",
                 "type": "quantitative",
@@ -83,13 +86,14 @@ def chart(names: list[str]) -> dict[str, Any]:
         },
         "height": side,
         "padding": {"left": 4, "right": 4, "top": 4, "bottom": 4},
+        "config": CONFIG,
     }
 
 
 def attention_view(speaker: Speaker) -> None:
     from scores import attention_weights
 
-    prompt = st.text_area("Text", PROMPT, key="attended", max_chars=1000, height=80)
+    prompt = st.text_area("Text", key=kept("attended", PROMPT), max_chars=1000, height=80)
     ids = speaker.encode(prompt or "")
     most = min(MOST_TOKENS, speaker.context_len)
     if len(ids) > most:
@@ -101,8 +105,12 @@ def attention_view(speaker: Speaker) -> None:
         return
     layers, heads = weights.shape[:2]
     left, right = st.columns(2)
-    layer = left.selectbox("Layer", range(layers), format_func=lambda i: f"{i + 1} of {layers}", key=f"layer-{layers}")
-    head = right.selectbox("Head", range(heads), format_func=lambda i: f"{i + 1} of {heads}", key=f"head-{heads}")
+    layer = left.selectbox(
+        "Layer", range(layers), format_func=lambda i: f"{i + 1} of {layers}", key=kept(f"layer-{layers}", 0)
+    )
+    head = right.selectbox(
+        "Head", range(heads), format_func=lambda i: f"{i + 1} of {heads}", key=kept(f"head-{heads}", 0)
+    )
     names = [f"{place} {label(speaker.tokenizer.token_bytes(token), 12)}" for place, token in enumerate(ids, start=1)]
     left, right = st.columns([3, 2])
     with left:

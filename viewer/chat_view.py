@@ -1,15 +1,18 @@
 """Talk with a checkpoint: its answer comes piece by piece and can be stopped; the same seed gives the same answer.
 
 A model that only learned to go on with texts goes on with what was said: the talk is one text, turn after turn. What
-was written before a stop stays.
+was written before a stop stays, and `?talk=NAME` brings a talk back when the page is loaded again.
 """
 
 from __future__ import annotations
 
+import copy
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from kept import kept
 from plain import written
 
 if TYPE_CHECKING:
@@ -20,8 +23,27 @@ _MOST = 4000
 _ENDED = {"stop": "then the end of its text", "length": "as many as allowed"}
 
 
+@st.cache_resource(max_entries=100, show_spinner=False)
+def _talk(name: str) -> dict[str, Any]:
+    """What was said in a talk, and with which model."""
+    return {"by": None, "said": []}
+
+
+def _said(owner: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """The turns of this session's talk. One from an address is copied: no two sessions write into one."""
+    if "talk" not in st.session_state:
+        before = copy.deepcopy(_talk(st.query_params.get("talk", "")[:40]))
+        st.session_state["talk"] = secrets.token_urlsafe(9)
+        _talk(st.session_state["talk"]).update(before)
+    st.query_params["talk"] = st.session_state["talk"]
+    talk = _talk(st.session_state["talk"])
+    if talk["by"] != owner:  # another model would go on with words that are not its own
+        talk.update(by=owner, said=[])
+    return talk["said"]
+
+
 def _clear() -> None:
-    st.session_state["said"] = []
+    _talk(st.session_state["talk"])["said"] = []
 
 
 def _ended(said: list[dict[str, Any]]) -> None:
@@ -43,19 +65,16 @@ def prompt_of(speaker: Speaker, said: list[dict[str, Any]], max_new: int) -> str
     return text if len(ids) <= room else speaker.tokenizer.decode(ids[-room:])
 
 
-def chat_view(speaker: Speaker) -> None:
+def chat_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
+    """``owner``: the model's files."""
     columns = st.columns(4, vertical_alignment="bottom")
     options: dict[str, Any] = {
-        "temperature": columns[0].slider("Temperature", 0.0, 2.0, 0.8, 0.05, key="chat_temperature"),
-        "top_p": columns[1].slider("Top-p", 0.05, 1.0, 0.95, 0.05, key="chat_top_p"),
+        "temperature": columns[0].slider("Temperature", 0.0, 2.0, step=0.05, key=kept("chat_temperature", 0.8)),
+        "top_p": columns[1].slider("Top-p", 0.05, 1.0, step=0.05, key=kept("chat_top_p", 0.95)),
     }
-    max_new = int(columns[2].number_input("Tokens at most", 1, 2000, 120, key="chat_tokens"))
-    seed = int(columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="chat_seed"))
-    owner = (speaker.name, id(speaker))
-    if st.session_state.get("said_by") != owner:
-        st.session_state["said_by"] = owner
-        _clear()
-    said: list[dict[str, Any]] = st.session_state["said"]
+    max_new = int(columns[2].number_input("Tokens at most", 1, 2000, key=kept("chat_tokens", 120)))
+    seed = int(columns[3].number_input("Seed", 0, 2**31 - 1, key=kept("chat_seed", 0)))
+    said = _said(owner)
     _ended(said)
     history, below = st.container(), st.container()
     asked = below.chat_input("Begin a text, or go on with it", key="asked", max_chars=_MOST)

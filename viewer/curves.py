@@ -1,52 +1,46 @@
-"""Curves of runs as Vega-Lite: one table of points and one specification a chart.
+"""Curves of runs as tables of points: what there is to draw, against what, and which points of many.
 
-The specification depends on what the reader chose, never on the numbers: while a run goes on, only the table changes,
-so the picture is not made anew and a zoom stays.
-
-Read in order:  PANELS (what there is to draw), points (the table), thin, chart (the specification)
-Colours:        lilllm.course.figures: contrast 3 on white and on black. The fifth run takes the first colour again with
-                a dash; points of evaluation have a shape for each run
+Read in order:  PANELS (what there is to draw), points (the table), thin; then curve_chart (the picture of it)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from run_metrics import Metrics
 
-from lilllm.course.figures import COLOURS
-
 MOST_RUNS = 8
 _POINTS = 600  # of a curve: more than its pixels show
-_SHAPES = ("circle", "square", "triangle-up", "diamond")
-_DASHES = ([1, 0], [6, 3])
 _NAMED_EVENTS = {"resume": "resumed", "nan": "NaN", "interrupted": "interrupted"}
 _COLUMNS = ["x", "y", "run", "line", "told"]
 Range = tuple[float, float]
 
 
 class Panel(NamedTuple):
-    """One chart: a column of the table of training, of evaluation, or of both. ``noisy``: worth smoothing."""
+    """One chart: a column of the table of training, of evaluation, or of both. ``noisy``: worth smoothing.
+
+    ``format`` rounds no two ticks to one: a curve may be flat.
+    """
 
     title: str
     train: str | None
     evaluation: str | None
-    format: str
+    format: str = "~g"
     noisy: bool = False
 
 
 PANELS = {
-    "loss": Panel("Loss (nats a token)", "loss", "loss", ".4~g", True),
-    "bits_per_byte": Panel("Bits a byte", None, "bits_per_byte", ".4~g"),
-    "lr": Panel("Learning rate", "lr", None, ".3~g"),
-    "grad_norm": Panel("Gradient norm", "grad_norm", None, ".4~g", True),
-    "tokens_per_second": Panel("Tokens a second", "tokens_per_second", None, ".3~s", True),
-    "memory_bytes": Panel("Memory (bytes)", "memory_bytes", None, ".3~s"),
-    "mfu": Panel("Model FLOPs utilisation (share of peak)", "mfu", None, ".3~g", True),
+    "loss": Panel("Loss (nats a token)", "loss", "loss", noisy=True),
+    "bits_per_byte": Panel("Bits a byte", None, "bits_per_byte"),
+    "lr": Panel("Learning rate", "lr", None),
+    "grad_norm": Panel("Gradient norm", "grad_norm", None, noisy=True),
+    "tokens_per_second": Panel("Tokens a second", "tokens_per_second", None, "~s", noisy=True),
+    "memory_bytes": Panel("Memory (bytes)", "memory_bytes", None, "~s"),
+    "mfu": Panel("MFU (share of peak FLOP/s)", "mfu", None, noisy=True),
 }
 
 
@@ -142,6 +136,8 @@ def points(
                 drawn = {"raw": y, line: smoothed(y, half_life)}
             for one, values in drawn.items():
                 parts.append(_curve(name, one, x, values, log_x, log_y, zoom))
+            if line == "train":
+                parts.append(parts[-1][_alone(parts[-1].y.to_numpy())].assign(line="dot"))
             if line == "eval" and np.isfinite(y).any():
                 at = [int(np.nanargmin(y))]
                 parts.append(_curve(name, "best", x[at], y[at], log_x, log_y, None))
@@ -162,96 +158,17 @@ def _curve(
     return pd.DataFrame({"x": x[at], "y": y[at], "run": run, "line": line, "told": ""}, columns=_COLUMNS)
 
 
+def _alone(y: np.ndarray) -> np.ndarray:
+    """Which numbers have none on either side: a line through one point cannot be seen."""
+    seen = np.isfinite(np.concatenate([[math.nan], y, [math.nan]]))
+    return seen[1:-1] & ~seen[:-2] & ~seen[2:]
+
+
 def _events(run: str, metrics: Metrics, axis: Axis, log_x: bool) -> pd.DataFrame:
-    rows = []
+    """One a step: a run that went on where it was interrupted was resumed there."""
+    rows = {}
     for word in metrics.events:
         x = getattr(word, axis.column) / axis.divide_by
         if word.kind in _NAMED_EVENTS and math.isfinite(x) and (x > 0 or not log_x):
-            rows.append((x, math.nan, run, "event", _NAMED_EVENTS[word.kind]))
-    return pd.DataFrame(rows, columns=_COLUMNS)
-
-
-def chart(
-    names: Sequence[str], panel: Panel, axis: Axis, *, log_x: bool = False, log_y: bool = False, legend: bool = False
-) -> dict[str, Any]:
-    """The Vega-Lite specification of a panel of these runs, for the rows of `points`."""
-    domain = list(names)
-    colours = [COLOURS[i % len(COLOURS)] for i in range(len(domain))]
-    dashes = [_DASHES[i // len(COLOURS) % 2] for i in range(len(domain))]
-    shapes = [_SHAPES[i % len(_SHAPES)] for i in range(len(domain))]
-    shown = {"orient": "top", "title": None, "labelLimit": 260, "columns": 3, "symbolOpacity": 1} if legend else None
-    one_run = {"field": "run", "type": "nominal", "legend": shown}
-    colour = one_run | {"scale": {"domain": domain, "range": colours}}
-    dash = one_run | {"scale": {"domain": domain, "range": dashes}}
-    shape = one_run | {"scale": {"domain": domain, "range": shapes}}
-    x = {
-        "field": "x",
-        "type": "quantitative",
-        "title": axis.title,
-        "scale": _scale(log_x),
-        "axis": {"format": "~s" if axis.column != "seconds" else "~g", "grid": False, "tickCount": 6},
-    }
-    y = {
-        "field": "y",
-        "type": "quantitative",
-        "title": panel.title,
-        "scale": _scale(log_y) | {"padding": 8},
-        "axis": {"format": panel.format, "tickCount": 5},
-    }
-    told = [
-        {"field": "run", "title": "Run"},
-        {"field": "line", "title": "Line"},
-        {"field": "x", "title": axis.title, "format": ".6~g"},
-        {"field": "y", "title": panel.title, "format": ".5~g"},
-    ]
-
-    def layer(line: str, mark: dict[str, Any], **encoding: Any) -> dict[str, Any]:
-        return {"transform": [{"filter": f"datum.line === '{line}'"}], "mark": {"aria": False, **mark}} | (
-            {"encoding": {"x": x, "color": colour} | encoding}
-        )
-
-    line = {"type": "line", "clip": True}
-    point = {"type": "point", "clip": True, "filled": True, "opacity": 1}
-    layers = []
-    if panel.train and panel.noisy:
-        layers.append(layer("raw", line | {"opacity": 0.28, "strokeWidth": 1}, y=y, strokeDash=dash))
-    if panel.train:
-        layers.append(layer("train", line | {"strokeWidth": 1.75}, y=y, strokeDash=dash))
-    if panel.evaluation:
-        layers.append(layer("eval", line | {"strokeWidth": 1, "opacity": 0.6}, y=y, strokeDash=dash))
-        layers.append(layer("eval", point | {"size": 34}, y=y, shape=shape))
-        layers.append(layer("best", point | {"filled": False, "size": 170, "strokeWidth": 2}, y=y))
-    if panel is PANELS["loss"]:
-        words = {"type": "text", "align": "left", "baseline": "top", "dx": 4, "dy": 2, "fontSize": 11, "clip": True}
-        layers.append(layer("event", {"type": "rule", "clip": True, "strokeDash": [2, 3], "opacity": 0.8}))
-        layers.append(layer("event", words, y={"value": 0}, text={"field": "told"}))
-    layers[0]["name"] = "zoomed"  # a selection belongs to one of them; the others follow its scales
-    layers.append(
-        {
-            "transform": [{"filter": "datum.line === 'train' || datum.line === 'eval'"}],
-            "mark": {"type": "point", "filled": True, "size": 60, "clip": True, "aria": False},
-            "params": [{"name": "hover", "select": _NEAREST}],
-            "encoding": {
-                "x": x,
-                "y": y,
-                "color": colour,
-                "tooltip": told,
-                "opacity": {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0},
-            },
-        }
-    )
-    return {
-        "description": f"{panel.title} by {axis.title.lower()}; the table of runs has the newest numbers.",
-        "layer": layers,
-        "params": [{"name": "zoom", "views": ["zoomed"], "bind": "scales", "select": _INTERVAL}],
-        "padding": {"left": 4, "right": 8, "top": 4, "bottom": 4},
-    }
-
-
-def _scale(log: bool) -> dict[str, Any]:
-    return {"type": "log", "nice": False} if log else {"type": "linear", "nice": False, "zero": False}
-
-
-_NEAREST = {"type": "point", "on": "pointermove", "nearest": True, "clear": "pointerout"}
-# The wheel alone scrolls the page.
-_INTERVAL = {"type": "interval", "zoom": "wheel![event.ctrlKey || event.metaKey || event.altKey]"}
+            rows[word.step] = (x, math.nan, run, "event", _NAMED_EVENTS[word.kind])
+    return pd.DataFrame(rows.values(), columns=_COLUMNS)

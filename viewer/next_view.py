@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from kept import kept
 from plain import plain
 from token_marks import label, marked, pieces
 
@@ -20,8 +21,11 @@ PROMPT = "On Tuesday, Noah went to the"
 _MOST_PROMPT = 4000
 
 
-def _take(token: int) -> None:
-    st.session_state["continued"] = [*st.session_state.get("continued", []), token]
+def _take(token: int, place: int) -> None:
+    """``place``: how many had been taken when the button was drawn. A click that came late was meant for another."""
+    continued = st.session_state.get("continued", [])
+    if len(continued) == place:
+        st.session_state["continued"] = [*continued, token]
 
 
 def _undo() -> None:
@@ -40,14 +44,14 @@ def bar(probability: float, most: float, about: str = "") -> str:
     """
     width = 100 * probability / most if most > 0 else 0.0
     said = f"{100 * probability:.1f} %" if probability >= 0.0005 else f"{100 * probability:.1g} %"
-    drawn = f'<span style="width: {width:.1f}%"></span><b>{escape(said)}</b>'
+    drawn = f'<i><span style="width: {width:.1f}%"></span></i><b>{escape(said)}</b>'
     return f'<div class="chance" title="{escape(about)}">{drawn}</div>'
 
 
 def next_view(speaker: Speaker) -> None:
     from scores import choice_of, fitting, next_logits
 
-    prompt = st.text_area("Text", PROMPT, key="prompt", max_chars=_MOST_PROMPT, height=80, on_change=_over)
+    prompt = st.text_area("Text", key=kept("prompt", PROMPT), max_chars=_MOST_PROMPT, height=80, on_change=_over)
     owner = (speaker.name, id(speaker))
     if st.session_state.get("continued_by") != owner:  # another model's tokens mean something else
         st.session_state["continued_by"] = owner
@@ -64,7 +68,8 @@ def next_view(speaker: Speaker) -> None:
         return
     if len(ids) > speaker.context_len:
         st.caption(f"The model sees the last {len(fitting(speaker, ids)):,} of {len(ids):,} tokens: its context.")
-    choice = choice_of(next_logits(speaker, ids), st.session_state.get("how_many", 10))
+    how_many = kept("how_many", 10)
+    choice = choice_of(next_logits(speaker, ids), st.session_state[how_many])
     st.markdown(
         f"The choice is worth **{choice.choices:,.1f} tokens** of {speaker.tokenizer.vocab_size:,} "
         "(2 to the power of its entropy in bits). Click one to go on with it:"
@@ -73,6 +78,6 @@ def next_view(speaker: Speaker) -> None:
     for place, (token, probability) in enumerate(choice.top):
         name = "end of text" if token in speaker.ends else label(speaker.tokenizer.token_bytes(token))
         with st.container(horizontal=True, vertical_alignment="center", key=f"candidate-{place}"):
-            st.button(plain(name), key=f"take-{place}", on_click=_take, args=(token,), width=150)
+            st.button(plain(name), key=f"take-{place}", on_click=_take, args=(token, len(continued)), width=150)
             st.html(bar(probability, most, f"token {token}"))
-    st.slider("How many candidates", 3, 30, 10, key="how_many")
+    st.slider("How many candidates", 3, 30, key=how_many)

@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 from checkpoints import find_models, speaker, stamp, tokenizer
 from given import runs_root
+from kept import remember
 from plain import plain
 from tokens_view import tokens_view
 
@@ -19,6 +20,7 @@ VIEWS = ["Tokens", "Next token", "Attention", "Samplers", "Chat"]
 
 
 def playground_page() -> None:
+    remember()
     st.html(Path(__file__).with_name("playground.css"))
     with st.container(key="playground"):
         st.title("Playground")
@@ -77,4 +79,4 @@ def _with_model(view: str, folder: Path) -> None:
     elif view == "Samplers":
         samplers_view(model, (str(folder), changed))
     else:
-        chat_view(model)
+        chat_view(model, (str(folder), changed))

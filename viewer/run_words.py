@@ -76,7 +76,7 @@ def summary(runs: Mapping[str, Metrics], standings: Mapping[str, Standing], plan
                 duration(last.get("seconds")),
             )
         )
-    return _table("How the runs do", head, rows)
+    return _table("How the runs do", head, rows, kind="summary")
 
 
 def _left(last: Mapping[str, float], planned: int | None) -> str:
@@ -86,16 +86,18 @@ def _left(last: Mapping[str, float], planned: int | None) -> str:
     return f", {duration(seconds / step * (planned - step))} left"
 
 
-def _table(label: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, told: bool = False) -> str:
-    """``rows`` are HTML; a table wider than the page scrolls by itself, by keyboard too. ``told``: sentences last."""
+def _table(label: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "") -> str:
+    """``rows`` are HTML. The keyboard reaches a table, to scroll it where it is wider than the page.
+
+    kind: "summary", whose columns stay where they are while its numbers change; "told", with sentences last.
+    """
     top = "".join(f'<th scope="col">{one}</th>' for one in head)
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
     )
-    kind = "facts told" if told else "facts"
     return (
-        f'<div class="scrolls" role="region" tabindex="0" aria-label="{escape(label)}">'
-        f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<table class="facts {kind}" tabindex="0" aria-label="{escape(label)}">'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -123,7 +125,7 @@ def happened(runs: Mapping[str, Metrics]) -> str:
         words = [word for word in (metrics.saved, metrics.best, *metrics.events) if word is not None]
         for word in sorted(words, key=lambda one: one.step):
             rows.append((escape(name), f"{word.step:,}", escape(word.kind), escape(word.text[:500])))
-    return _table("What happened", ("Run", "Step", "Event", "Message"), rows, told=True) if rows else ""
+    return _table("What happened", ("Run", "Step", "Event", "Message"), rows, kind="told") if rows else ""
 
 
 def settings(abouts: Mapping[str, Mapping[str, str]], *, only_different: bool) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from curves import MOST_RUNS, PANELS, Axis, Panel, Range, axis_of, chart, has, points
+from curve_chart import chart
+from curves import MOST_RUNS, PANELS, Axis, Panel, Range, axis_of, has, points
 from given import runs_root
+from kept import kept, remember
 from plain import plain
 from run_metrics import PAUSE, Metrics, Standing, standing
 from run_settings import read_about, steps_of
@@ -31,6 +33,7 @@ def _metrics(path: str) -> Metrics:
 
 
 def runs_page() -> None:
+    remember()
     root = runs_root()
     runs = find_runs(root)
     asked = st.query_params.get_all("run")
@@ -91,17 +94,16 @@ def _shown(runs: dict[str, Path]) -> None:
         return
     columns = st.columns([3, 3, 2], vertical_alignment="bottom")
     against = columns[0].segmented_control(
-        "Against", list(_AXES), format_func=lambda one: _AXES[one], default="steps", key="against", required=True
+        "Against", list(_AXES), format_func=lambda one: _AXES[one], key=kept("against", "steps"), required=True
     )
     half_life = columns[1].select_slider(
         "Smoothing: half-life, in logged steps",
         [0, 1, 2, 5, 10, 20, 50, 100, 200, 500],
-        value=5,
-        key="half_life",
+        key=kept("half_life", 5),
         format_func=lambda one: "none" if one == 0 else str(one),
     )
     with columns[2]:
-        logs = st.pills("Logarithmic", ["x", "y"], selection_mode="multi", key="log")
+        logs = st.pills("Logarithmic", ["x", "y"], selection_mode="multi", key=kept("log", []))
     look = _Look(str(against or "steps"), int(half_life), "x" in logs, "y" in logs)
     alive = any(_standings(chosen).values())
     st.fragment(_panels, run_every=EVERY if alive else None)(chosen, look, alive)
@@ -132,7 +134,7 @@ def _panels(chosen: dict[str, Path], look: _Look, alive: bool) -> None:
     if any(one.alive for one in standings.values()) != alive:
         st.rerun()  # the last one ended, or one goes on again: with another pace, or none
     abouts = {name: read_about(folder) for name, folder in chosen.items()}
-    st.html(summary(metrics, standings, {name: steps_of(about) for name, about in abouts.items()}))
+    _table("summary", summary(metrics, standings, {name: steps_of(about) for name, about in abouts.items()}))
     for name, one in metrics.items():
         if one.problem:
             st.warning(f"metrics.jsonl of {plain(name)} cannot be read: {plain(one.problem)}.")
@@ -165,7 +167,7 @@ def _draw(name: str, panel: Panel, metrics: dict[str, Metrics], axis: Axis, look
     rows = points(metrics, panel, axis, half_life=look.half_life, zoom=_zoom(st.session_state.get(key)), **logs)
     st.vega_lite_chart(
         rows,
-        chart(list(metrics), panel, axis, legend=whole and len(metrics) > 1, **logs),
+        chart(list(metrics), panel, axis, **logs),
         key=key,
         on_select="rerun",
         selection_mode=["zoom"],
@@ -191,12 +193,12 @@ def _words(metrics: dict[str, Metrics]) -> None:
             with column:
                 if len(metrics) > 1:
                     st.markdown(f"**{plain(name)}**")
-                with st.container(height=420, key=f"samples-{list(metrics).index(name)}"):
+                with st.container(border=True, key=f"samples-{list(metrics).index(name)}"):
                     st.html(samples(name, one))
     events = happened(metrics)
     if events:
         st.markdown("### What happened")
-        st.html(events)
+        _table("events", events)
 
 
 def _configured(chosen: dict[str, Path]) -> None:
@@ -204,8 +206,14 @@ def _configured(chosen: dict[str, Path]) -> None:
     different = settings(abouts, only_different=True) if len(abouts) > 1 else ""
     if different:
         st.markdown("### In what they differ")
-        st.html(different)
+        _table("different", different)
     whole = settings(abouts, only_different=False)
     if whole:
         with st.expander("All settings"):
-            st.html(whole)
+            _table("settings", whole)
+
+
+def _table(key: str, html: str) -> None:
+    """In a container that scrolls: it stays, with its place, when the page puts newer numbers into it."""
+    with st.container(key=f"table-{key}"):
+        st.html(html)

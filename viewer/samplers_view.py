@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
+from chart_text import CONFIG
+from kept import kept
 from plain import plain, written
 from token_marks import label
 
@@ -20,10 +22,10 @@ _ENDED = {"stop": "then the end of its text", "length": "as many as asked for"}
 def _asked() -> dict[str, dict[str, Any]]:
     """Each sampler's options, as the reader has set them."""
     columns = st.columns(4)
-    t = columns[0].slider("Temperature", 0.1, 2.0, 0.7, 0.05, key="temperature")
-    k = columns[1].slider("Top-k", 1, 100, 10, key="top_k")
-    p = columns[2].slider("Top-p", 0.05, 1.0, 0.9, 0.05, key="top_p")
-    m = columns[3].slider("Min-p", 0.0, 1.0, 0.1, 0.01, key="min_p")
+    t = columns[0].slider("Temperature", 0.1, 2.0, step=0.05, key=kept("temperature", 0.7))
+    k = columns[1].slider("Top-k", 1, 100, key=kept("top_k", 10))
+    p = columns[2].slider("Top-p", 0.05, 1.0, step=0.05, key=kept("top_p", 0.9))
+    m = columns[3].slider("Min-p", 0.0, 1.0, step=0.01, key=kept("min_p", 0.1))
     return {
         "The model itself": {},
         "Greedy": {"temperature": 0.0},
@@ -60,13 +62,13 @@ def chart(names: list[str], top: float) -> dict[str, Any]:
         "sort": names,
         "scale": {"domain": names},
         "title": None,
-        "axis": {"labelOverlap": False},
+        "axis": {"labelOverlap": False, "labelFlush": False},
     }
     x = {
         "type": "quantitative",
         "title": "Probability",
         "scale": {"domain": [0, top]},
-        "axis": {"format": ".0%", "tickCount": 3},
+        "axis": {"format": "~%", "tickCount": 3},
     }
     told = [
         {"field": "token", "title": "Token"},
@@ -85,17 +87,18 @@ def chart(names: list[str], top: float) -> dict[str, Any]:
         ],
         "height": 20 * len(names) + 30,
         "padding": {"left": 4, "right": 4, "top": 4, "bottom": 4},
+        "config": CONFIG,
     }
 
 
 def samplers_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
     from scores import choice_of, fitting, left_by, next_logits
 
-    prompt = st.text_area("Text", PROMPT, key="sampled", max_chars=2000, height=80) or ""
+    prompt = st.text_area("Text", key=kept("sampled", PROMPT), max_chars=2000, height=80) or ""
     asked = _asked()
     columns = st.columns([2, 2, 4], vertical_alignment="bottom")
-    max_new = columns[0].number_input("Tokens to write", 1, 200, 50, key="sampled_tokens")
-    seed = columns[1].number_input("Seed", 0, 2**31 - 1, 0, key="sampled_seed")
+    max_new = columns[0].number_input("Tokens to write", 1, 200, key=kept("sampled_tokens", 50))
+    seed = columns[1].number_input("Seed", 0, 2**31 - 1, key=kept("sampled_seed", 0))
     ids = fitting(speaker, speaker.encode(prompt), min(int(max_new), speaker.context_len // 2))
     if len(ids) < len(speaker.encode(prompt)):
         prompt = speaker.tokenizer.decode(ids)
@@ -109,14 +112,14 @@ def samplers_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
         after = left_by(speaker.sampler(**options), logits, ids)
         chances = after.double().softmax(-1)
         lefts[name] = ([float(chances[token]) for token, _ in shown.top], choice_of(after, 1).kept)
-    top = max(max(values) for values, _ in lefts.values())
     items = list(asked.items())
     for first in range(0, len(items), 3):
         for column, (name, options) in zip(st.columns(3), items[first : first + 3], strict=True):
-            values, kept = lefts[name]
+            values, n_left = lefts[name]
             text, count, ended = _written(owner, speaker, prompt, int(max_new), int(seed), tuple(options.items()))
             with column, st.container(border=True, key=f"sampler-{items.index((name, options))}"):
-                st.markdown(f"**{plain(name)}** · leaves {kept:,} of {speaker.tokenizer.vocab_size:,} tokens")
+                st.markdown(f"**{plain(name)}** · leaves {n_left:,} of {speaker.tokenizer.vocab_size:,} tokens")
+                top = max(*given, *values)  # its own scale: greedy gives all to one, and the others would be slivers
                 st.vega_lite_chart(rows_of(names, given, values), chart(names, top), width="stretch")
                 st.html(f'<div class="written"><b>{written(prompt[-80:])}</b>{written(text)}</div>')
                 st.caption(f"{count} token{'' if count == 1 else 's'}, {plain(ended)}")

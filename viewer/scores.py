@@ -74,9 +74,11 @@ def attention_weights(speaker: Speaker, ids: Sequence[int]) -> np.ndarray:
     The model runs as it is; beside it, the weights are worked out from what enters each layer's attention.
     """
     found: list[np.ndarray] = []
+    here = threading.get_ident()
 
     def listen(layer: Any, args: tuple[Any, ...], given: dict[str, Any]) -> None:
-        found.append(_weights(layer, args[0], **given)[0].numpy())
+        if threading.get_ident() == here:  # another session may be writing with the same model
+            found.append(_weights(layer, args[0], **given)[0].numpy())
 
     blocks = speaker.model.blocks
     with _LISTENING:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+from kept import kept
 from plain import plain
 from token_marks import marked, pieces
 
@@ -44,10 +45,10 @@ def _trained(kind: str) -> Any:
 
 def tokens_view(own: Callable[[], Any] | None, name: str | None) -> None:
     """``own`` loads the tokenizer of the chosen checkpoint, called ``name``."""
-    text = st.text_area("Text", _EXAMPLE, key="text", max_chars=MOST_TEXT, height=110)
+    text = st.text_area("Text", key=kept("text", _EXAMPLE), max_chars=MOST_TEXT, height=110)
     kinds = [*_KINDS, *([f"Of {name}"] if own is not None and name else [])]
     chosen = st.pills("Tokenizers", kinds, selection_mode="multi", default=[kinds[0], "BPE", *kinds[6:]], key="kinds")
-    numbers = st.toggle("Ids and bytes below each token", value=True, key="numbers")
+    numbers = st.toggle("Ids and bytes below each token", key=kept("numbers", True))
     if not chosen:
         st.info("Choose a tokenizer or several.")
     for kind in kinds:

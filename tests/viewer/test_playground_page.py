@@ -89,6 +89,20 @@ def test_every_view_fits_the_page_and_axe_finds_nothing(
             found.append(f"{view} scrolls sideways")
         found += problems(watched, view)
     assert found == []
+    if width == 360:
+        cut = page.get_by_role("radio").evaluate_all(
+            """all => all.filter((one) => {
+                const box = one.getBoundingClientRect(), row = one.parentElement.getBoundingClientRect();
+                return box.right > row.right + 1 || box.right > innerWidth; }).length"""
+        )
+        assert cut == 0, "a view's name is cut off"
+        page.get_by_text("Next token", exact=True).click()
+        bars = page.locator(".chance")
+        expect(bars).to_have_count(10)
+        shares = [float(one.partition(" ")[0]) for one in bars.all_inner_texts()]
+        widths = bars.locator("span").evaluate_all("all => all.map((one) => one.getBoundingClientRect().width)")
+        for share, bar in zip(shares, widths, strict=True):
+            assert bar == pytest.approx(widths[0] * share / shares[0], abs=2 + 0.05 / shares[0] * widths[0])
     watched.done()
 
 
@@ -215,6 +229,9 @@ def test_an_answer_comes_in_pieces_and_the_same_seed_gives_it_again(playground: 
     assert all(shown.startswith(one) for one in seen)
     field.fill(" Then")
     field.press("Enter")
+    expect(page.get_by_text(re.compile(rf"tokens?, .*; seed {seed}$"))).to_have_count(2)
+    assert texts.all_text_contents()[:3] == ["Mia gave <b>a</b>", shown, " Then"]
+    page.reload()
     expect(page.get_by_text(re.compile(rf"tokens?, .*; seed {seed}$"))).to_have_count(2)
     assert texts.all_text_contents()[:3] == ["Mia gave <b>a</b>", shown, " Then"]
     page.get_by_role("button", name="Clear").click()

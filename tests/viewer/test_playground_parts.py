@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+import threading
 import unicodedata
 from html import unescape
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.viewer.runs import TEXT, made, records
 
 marks, models, scores = module("token_marks"), module("checkpoints"), module("scores")
 samplers, attention, chat = module("samplers_view"), module("attention_view"), module("chat_view")
+following = module("next_view")
 
 TEXTS = [
     "Hello  world\n\tindented\r\n",
@@ -252,3 +254,49 @@ def test_a_talk_longer_than_the_context_keeps_its_end() -> None:
     assert chat.prompt_of(speaker, said, 4) == "789abcdefghij"
     assert chat.prompt_of(speaker, said[:1], 4) == "0123456789"
     assert "".join(speaker.stream(chat.prompt_of(speaker, said, 4), max_new=4, seed=0)) is not None
+
+
+def test_another_session_that_writes_meanwhile_is_not_in_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    speaker, ids = speaker_of(), [1, 2, 3]
+    alone = scores.attention_weights(speaker, ids)
+    weights = scores._weights
+
+    def disturbed(*args: Any, **given: Any) -> torch.Tensor:
+        monkeypatch.setattr(scores, "_weights", weights)
+        other = threading.Thread(target=speaker.model, args=(torch.tensor([[4, 5]]),))
+        other.start()
+        other.join()
+        return weights(*args, **given)
+
+    monkeypatch.setattr(scores, "_weights", disturbed)
+    np.testing.assert_array_equal(scores.attention_weights(speaker, ids), alone)
+
+
+def test_a_click_on_candidates_that_are_no_longer_the_next_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"continued": [5]}
+    monkeypatch.setattr(following.st, "session_state", state)
+    following._take(7, 0)
+    assert state["continued"] == [5]
+    following._take(7, 1)
+    assert state["continued"] == [5, 7]
+
+
+def test_no_two_sessions_write_into_one_talk(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions: list[SimpleNamespace] = []
+
+    def open_page(asked: str) -> list[dict[str, Any]]:
+        sessions.append(SimpleNamespace(session_state={}, query_params={"talk": asked} if asked else {}))
+        monkeypatch.setattr(chat.st, "session_state", sessions[-1].session_state)
+        monkeypatch.setattr(chat.st, "query_params", sessions[-1].query_params)
+        said: list[dict[str, Any]] = chat._said(("model", 1))
+        return said
+
+    first = open_page("")
+    first.append({"role": "user", "text": "Once"})
+    again = open_page(sessions[0].query_params["talk"])
+    assert again == first
+    again.append({"role": "user", "text": "twice"})
+    assert len(first) == 1
+    assert chat._said(("model", 1)) is again
+    assert chat._said(("another", 1)) == []
+    assert open_page("unknown") == []

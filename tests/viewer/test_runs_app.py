@@ -104,3 +104,24 @@ def test_a_damaged_checkpoint_is_said_to_be_one(tmp_path: Path, monkeypatch: pyt
         app = page("playground_page", tmp_path, monkeypatch, view=view)
         assert app.selectbox(key="model").value == "one"
         assert len(app.error) + len(app.warning) == 1, view
+
+
+def test_what_was_written_and_set_is_there_again_when_the_reader_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path / "one", records(20))
+    monkeypatch.setenv("LILLLM_RUNS", str(tmp_path))
+    monkeypatch.syspath_prepend(str(VIEWER))
+    app = AppTest.from_string(
+        "import streamlit as st\nfrom runs_page import runs_page\nfrom playground_page import playground_page\n"
+        "(runs_page if st.toggle('runs') else playground_page)()",
+        default_timeout=60,
+    ).run()
+    app.text_area(key="text").set_value("a text of the reader's").run()
+    app.toggle[0].set_value(True).run()
+    app.select_slider(key="half_life").set_value(50)
+    app.toggle[0].set_value(False).run()  # in the same run of the script as the change
+    assert app.text_area(key="text").value == "a text of the reader's"
+    app.toggle[0].set_value(True).run()
+    assert app.select_slider(key="half_life").value == 50
+    assert not app.exception

@@ -72,6 +72,10 @@ def test_runs_compared_fit_the_page_and_axe_finds_nothing(
         "charts => charts.map((one) => one.getBoundingClientRect()).filter((box) => box.right > innerWidth + 1).length"
     )
     assert wide == 0
+    faint = page.locator(".stVegaLiteChart svg text").evaluate_all(
+        "all => all.filter((one) => getComputedStyle(one).fill !== getComputedStyle(document.body).color).length"
+    )
+    assert faint == 0, "text of a chart has not the page's colour"
     watched.shot(f"runs-{width}-{theme}")
     page.get_by_text("All settings").click()
     watched.settle()
@@ -81,14 +85,13 @@ def test_runs_compared_fit_the_page_and_axe_finds_nothing(
 
 def test_every_run_has_its_curve_its_colour_and_its_row(watched_runs: Runs) -> None:
     page = watched_runs.runs("tiny", "second", "sweep/third")
-    words = watched_runs.words()
-    assert {"tiny", "second", "sweep/third", "Step", "Loss (nats a token)"} <= set(words)
+    assert {"Step", "Loss (nats a token)"} <= set(watched_runs.words())
     lines = page.locator(".stVegaLiteChart").first.locator("svg .mark-line path")
     colours = lines.evaluate_all(
         "all => all.filter((one) => one.getAttribute('d')).map((one) => one.getAttribute('stroke'))"
     )
     assert {"#0072b2", "#d55e00", "#009e73"} <= set(colours)
-    rows = page.get_by_role("region", name="How the runs do").locator("tbody tr")
+    rows = page.get_by_role("table", name="How the runs do").locator("tbody tr")
     expect(rows).to_have_count(3)
     expect(rows.nth(1)).to_contain_text("second")
     expect(rows.nth(1)).to_contain_text("300 of 300")
@@ -96,7 +99,7 @@ def test_every_run_has_its_curve_its_colour_and_its_row(watched_runs: Runs) -> N
     expect(rows.nth(0)).to_contain_text("40 of 40")
     titles = [set(watched_runs.words(i)) & TITLES for i in range(6)]
     assert [title for one in titles for title in one] == list(TITLES_IN_ORDER)
-    expect(page.get_by_role("region", name="Settings that differ")).to_contain_text("training.lr")
+    expect(page.get_by_role("table", name="Settings that differ")).to_contain_text("training.lr")
     samples = page.locator(".st-key-samples-1 .sample")
     expect(samples).to_have_count(30)
     assert samples.nth(1).locator("pre").inner_text() == "words at 20\n  and more"
@@ -139,10 +142,10 @@ def test_the_reader_chooses_axes_smoothing_and_runs(watched_runs: Runs) -> None:
     page.get_by_role("combobox", name="Runs to compare").click()
     page.get_by_role("option", name="sweep/third").click()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("region", name="How the runs do").locator("tbody tr")).to_have_count(2)
+    expect(page.get_by_role("table", name="How the runs do").locator("tbody tr")).to_have_count(2)
     page.wait_for_url(re.compile("run=second&run=sweep%2Fthird"))
     page.reload()
-    expect(page.get_by_role("region", name="How the runs do").locator("tbody tr")).to_have_count(2, timeout=15_000)
+    expect(page.get_by_role("table", name="How the runs do").locator("tbody tr")).to_have_count(2, timeout=15_000)
 
 
 def test_a_run_shows_live_and_neither_zoom_nor_place_is_lost(watched_runs: Runs, runs_folder: Path) -> None:
@@ -152,8 +155,10 @@ def test_a_run_shows_live_and_neither_zoom_nor_place_is_lost(watched_runs: Runs,
     metrics = folder / "metrics.jsonl"
     metrics.write_text(text(found[:90]))
     page = watched_runs.runs("live")
-    row = page.get_by_role("region", name="How the runs do").locator("tbody tr").first
+    row = page.get_by_role("table", name="How the runs do").locator("tbody tr").first
     expect(row).to_contain_text("training")
+    places = "all => all.map((one) => one.getBoundingClientRect().x)"
+    columns = row.locator("td").evaluate_all(places)
     at = int(row.locator("td").nth(1).inner_text())
     page.evaluate("() => { document.querySelector('.stVegaLiteChart svg').dataset.first = 'yes'; }")
     box = page.locator(".stVegaLiteChart svg").first.bounding_box()
@@ -188,6 +193,14 @@ def test_a_run_shows_live_and_neither_zoom_nor_place_is_lost(watched_runs: Runs,
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 200
     assert page.evaluate("window.pale") == 0
     expect(page.locator(".sample")).to_have_count(12)
+    assert row.locator("td").evaluate_all(places) == columns, "the columns moved as the numbers changed"
+
+    page.set_viewport_size({"width": 600, "height": 900})
+    page.locator(".st-key-table-summary").evaluate("one => { one.scrollLeft = 120; }")
+    with metrics.open("a") as file:
+        file.write(text([{"kind": "train", **place(121), "loss": 1.0}]))
+    expect(row.locator("td").nth(1)).to_have_text("121")
+    assert page.locator(".st-key-table-summary").evaluate("one => one.scrollLeft") == 120
 
     with metrics.open("a") as file:
         file.write(text([event("done", 120, "120 steps")]))
@@ -219,8 +232,10 @@ def test_what_a_file_holds_is_never_html(watched_runs: Runs) -> None:
     page.get_by_role("combobox", name="Runs to compare").click()
     page.get_by_role("option", name=name).click()
     page.keyboard.press("Escape")
-    shown = page.get_by_role("region", name="How the runs do")
+    shown = page.get_by_role("table", name="How the runs do")
     expect(shown).to_contain_text(name)
+    longest = "all => Math.max(...all.map((one) => one.offsetWidth))"
+    assert shown.locator("th[scope=row]").evaluate_all(longest) < 330, "a long name takes the page"
     watched_runs.quiet()
     expect(page.locator(".sample pre", has_text="<script>")).to_have_text(HTML)
     expect(page.get_by_text("lines of").first).to_contain_text("are no metrics, and were skipped")
@@ -238,5 +253,5 @@ def test_events_are_marked_where_they_were(watched_runs: Runs, runs_folder: Path
     (folder / "metrics.jsonl").write_text(text(found))
     page = watched_runs.runs("eventful")
     assert {"interrupted", "resumed", "NaN"} <= set(watched_runs.words())
-    expect(page.get_by_role("region", name="How the runs do")).to_contain_text("stopped: not a number")
-    expect(page.get_by_role("region", name="What happened")).to_contain_text("batch 61 is not a number")
+    expect(page.get_by_role("table", name="How the runs do")).to_contain_text("stopped: not a number")
+    expect(page.get_by_role("table", name="What happened")).to_contain_text("batch 61 is not a number")
