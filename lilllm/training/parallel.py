@@ -91,14 +91,17 @@ def join(world: World, device: torch.device | str | None = None) -> torch.device
     if kind == "cuda":
         there = torch.cuda.device_count()
         if world.local_size > there:
+            less = f"give torchrun --nproc-per-node {there}, or " if there else "give "
             raise ValueError(
-                f"{world.local_size} processes were started here, and torch sees {there} GPUs; give torchrun "
-                f"--nproc-per-node {there}, or --device cpu"
+                f"{world.local_size} processes were started here, and torch sees {there} GPUs; {less}--device cpu"
             )
         mine = torch.device("cuda", world.local_rank)
         torch.cuda.set_device(mine)
-    backend = "gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend, rank=world.rank, world_size=world.size, timeout=PATIENCE)
+    given: dict[str, Any] = {"rank": world.rank, "world_size": world.size, "timeout": PATIENCE}
+    if kind == "cpu":
+        distributed.init_process_group("gloo", **given)
+    else:  # told its device, nccl meets here and not in the first step, and never guesses whose GPU is whose
+        distributed.init_process_group("cpu:gloo,cuda:nccl", device_id=mine, **given)
     return mine
 
 
@@ -182,7 +185,9 @@ class DataParallel(Ranks):
         device = next(module.parameters()).device
         if not any(parameter.requires_grad for parameter in module.parameters()):
             return module  # `optimizers.make` says so
-        return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None)
+        # Gradients lie in what is sent: a second copy of them would be 4 bytes a parameter.
+        ids = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
 
     def micro(self, module: nn.Module, last: bool) -> AbstractContextManager[Any]:
         """Gradients of all but the last micro-batch stay on their rank, to be summed there."""
