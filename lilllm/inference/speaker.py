@@ -14,6 +14,7 @@ Conventions:    a prompt is text, special tokens in it too; an empty one stands 
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -145,8 +146,8 @@ class Speaker:
             generator=generator,
             limit=self.tokenizer.vocab_size,
         )
-        room = self.context_len - len(tokens) + 1
-        return Talk(made, TextStream(self.tokenizer, stop), self.ends, room, generator.initial_seed())
+        short = self.context_len - len(tokens) + 1 < max_new
+        return Talk(made, TextStream(self.tokenizer, stop), self.ends, short, generator.initial_seed())
 
     def write(
         self,
@@ -228,7 +229,7 @@ class Speaker:
 def _generator(seed: int | None) -> torch.Generator:
     generator = torch.Generator()
     if seed is None:
-        generator.seed()
+        generator.manual_seed(secrets.randbits(53))  # one that can be given again, and that any reader of JSON keeps
     else:
         allowed = "a whole number from 0 to 2**63 - 1"
         given.number("seed", seed, lambda seed: seed < 2**63, allowed)

@@ -18,16 +18,16 @@ class Talk(Iterator[str]):
     Attributes:
         steps: what was drawn so far, candidates and all.
         ended: None while it goes on; "stop" at a stop string or the end of text; else "length".
-        full: whether the length was the model's context.
+        full: the length was the model's context, not ``max_new``.
         seed: what it was drawn with.
     """
 
-    def __init__(self, made: Iterator[Step], text: TextStream, ends: Collection[int], room: int, seed: int) -> None:
+    def __init__(self, made: Iterator[Step], text: TextStream, ends: Collection[int], short: bool, seed: int) -> None:
         self.steps: list[Step] = []
         self.ended: Literal["stop", "length"] | None = None
         self.full = False
         self.seed = seed
-        self._made, self._text, self._ends, self._room = made, text, ends, room
+        self._made, self._text, self._ends, self._short = made, text, ends, short
 
     def __next__(self) -> str:
         while self.ended is None:
@@ -36,7 +36,7 @@ class Talk(Iterator[str]):
                 self.steps.append(step)
             if step is None or step.token in self._ends:
                 self.ended = "length" if step is None else "stop"
-                self.full = step is None and len(self.steps) >= self._room
+                self.full = step is None and self._short
                 piece = self._text.finish()
             else:
                 piece = self._text.push(step.token)

@@ -93,6 +93,34 @@ def test_an_answer_ends_at_a_stop_string_or_by_length_or_where_the_context_does(
     assert ("".join(talk), talk.ended, talk.full) == ("one t", "length", True)
 
 
+def test_several_answers_end_as_one_does() -> None:
+    prompts = ["a", "bcd"]
+    assert Parrot("one STOP two").write_all(prompts, stop=["STOP"], temperature=0) == ["one ", "one "]
+    assert Parrot("é").write_all(prompts, max_new=1, temperature=0) == ["\ufffd"] * 2  # what was held back comes too
+    one = Parrot("Hi")
+    one.model.script += b" there"  # type: ignore[union-attr]
+    assert one.write_all(prompts, temperature=0) == ["Hi", "Hi"]  # nothing after the end of text
+
+
+def test_without_a_seed_each_answer_is_another_and_tells_its_seed() -> None:
+    one = speaker()
+    talks = [one.stream("Once", max_new=20, temperature=2.0) for _ in range(2)]
+    texts = ["".join(talk) for talk in talks]
+    assert texts[0] != texts[1]
+    assert texts == [one.write("Once", max_new=20, temperature=2.0, seed=talk.seed) for talk in talks]
+
+
+@pytest.mark.parametrize(("max_new", "full"), [(4, False), (5, False), (6, True)])
+def test_the_context_ended_it_only_where_more_was_asked_for(max_new: int, full: bool) -> None:
+    """Of 8 places 4 are the prompt's, and the last predicts one more: there is room for 5."""
+    one = Parrot("one two", context_len=8)
+    talk = one.stream("Once", temperature=0, max_new=max_new)
+    assert "".join(talk) == "one two"[: min(max_new, 5)]
+    assert talk.full == full
+    (made,) = generate(one.model, [one.encode("Once")], max_new=max_new, sampler=one.sampler(temperature=0))
+    assert made.full == full
+
+
 def test_a_special_token_in_a_prompt_is_text() -> None:
     one = speaker()
     assert one.encode("<|endoftext|>") == list(b"<|endoftext|>")
@@ -106,7 +134,10 @@ def test_what_the_tokenizer_has_no_token_for_is_never_said() -> None:
     with torch.no_grad():
         one.model.embed.weight[257:] += 3  # make these likely
     for seed in range(3):
-        assert max(one.stream("a", max_new=40, seed=seed, temperature=5.0).tokens, default=0) <= END
+        talk = one.stream("a", max_new=40, seed=seed, temperature=5.0)
+        text = "".join(talk)
+        assert max(talk.tokens) <= END
+        assert [text] == one.write_all(["a"], max_new=40, seeds=[seed], temperature=5.0)
     assert all(each.id <= END for each in one.candidates("a", 257))
 
 
@@ -206,11 +237,19 @@ def test_the_oldest_turns_go_when_the_context_is_full(name: str) -> None:
         assert answer.talk.tokens
     assert forgotten == 12 - len(talk.turns)
     assert 0 < len(talk.turns) < 12
-    assert talk.turns[-1][0] == "say 11"
+    assert [said for said, _ in talk.turns] == [f"say {number}" for number in range(forgotten, 12)]
     before = list(talk.turns)
     with pytest.raises(ValueError, match="say it in fewer words"):
         talk.ask("x" * 80, max_new=10)
     assert talk.turns == before
+
+
+def test_no_more_room_is_kept_than_was_asked_for() -> None:
+    talk = Conversation(Parrot("aye", context_len=20))
+    assert "".join(talk.ask("x" * 19, temperature=0, max_new=1)) == "a"
+    assert talk.forgotten == 0
+    assert "".join(talk.ask("x" * 10, temperature=0)) == "aye"  # half the context, where it is a small one
+    assert talk.forgotten == 1
 
 
 def test_a_turn_that_is_left_keeps_what_was_said() -> None:

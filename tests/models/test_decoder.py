@@ -218,6 +218,22 @@ def test_positions_that_are_given_are_used() -> None:
     torch.testing.assert_close(both, model(tokens, positions=shifted), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rope"])
+def test_a_row_of_positions_for_each_row_of_tokens(positions: str) -> None:
+    """A row gets what it would get with its positions alone, the last that there is among them."""
+    config = ModelConfig(**LEAST, positions=positions)
+    model, tokens = lively(config), some_tokens(config, 2, 6)
+    rows = torch.stack((torch.arange(6) + config.context_len - 6, torch.tensor([0, 2, 4, 5, 9, 11])))
+    whole = model(tokens, positions=rows)
+    for row in (0, 1):
+        alone = model(tokens[row : row + 1], positions=rows[row])
+        torch.testing.assert_close(whole[row : row + 1], alone, rtol=0, atol=1e-12)
+    padded = torch.cat((tokens.new_zeros(1, config.context_len - 6), tokens[:1]), 1)
+    apart = torch.tensor([[0] * (config.context_len - 6) + [1] * 6])  # as after others, which it does not see
+    last = model(padded, positions=torch.arange(config.context_len), attention_mask=apart)[:, -6:]
+    torch.testing.assert_close(whole[:1], last, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("positions", ["rope", "alibi", "none"])
 def test_only_distances_count(positions: str) -> None:
     config = ModelConfig(**LEAST, positions=positions)
@@ -320,6 +336,16 @@ def test_checkpointing_changes_no_gradient_and_keeps_less() -> None:
         grads[again] = torch.autograd.grad(loss, list(model.parameters()))
     assert all(torch.equal(one, other) for one, other in zip(grads[False], grads[True], strict=True))
     assert kept[True] < kept[False] / 5
+
+
+def test_checkpointing_drops_the_same_places_twice() -> None:
+    """What is worked out again is worked out with the dropout of the first time."""
+    model, tokens = lively(ModelConfig(**LEAST, dropout=0.4)), some_tokens(ModelConfig(**LEAST), 2, 9)
+    grads = []
+    for model.checkpointing in (False, True):
+        torch.manual_seed(3)
+        grads.append(torch.autograd.grad(model.loss(tokens, tokens), list(model.parameters())))
+    assert all(torch.equal(one, other) for one, other in zip(*grads, strict=True))
 
 
 def test_it_learns() -> None:
@@ -481,10 +507,11 @@ def test_dropout_is_for_training_only() -> None:
     assert torch.equal(still(tokens), still(tokens))
 
 
+@pytest.mark.parametrize("place", ["pre", "post"])
 @pytest.mark.parametrize("training", [True, False])
-def test_dropout_is_everywhere_it_should_be(training: bool) -> None:
+def test_dropout_is_everywhere_it_should_be(training: bool, place: str) -> None:
     """On embeddings, on the weights of each attention and on what each part of a block adds; nowhere in evaluation."""
-    config = ModelConfig(**{**LEAST, "n_layers": 2}, dropout=0.5)
+    config = ModelConfig(**{**LEAST, "n_layers": 2}, dropout=0.5, norm_place=place)
     tokens = some_tokens(config, 2, 6)
     functions = torch.nn.functional
     for model, inputs, parts, attentions in (

@@ -65,13 +65,15 @@ def test_without_positions_order_is_unknown_and_with_them_it_is_not() -> None:
         assert same == (positions == "none")
 
 
-def test_an_encoder_equals_a_stack_of_torchs() -> None:
-    """What surrounds the blocks (`test_block`): a table, sinusoids on top, the norm at the end."""
-    model, tokens = lively(Encoder, positions="sinusoidal", scale_embedding=True), some_tokens(2, 6)
+@pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
+def test_an_encoder_equals_a_stack_of_torchs(positions: str) -> None:
+    """What surrounds the blocks (`test_block`): a table, positions on top that are not scaled, the norm at the end."""
+    model, tokens = lively(Encoder, positions=positions, scale_embedding=True), some_tokens(2, 6)
     x = model.embed.weight[tokens] * 32**0.5
     rates = 10000.0 ** (-torch.arange(0, 32, 2).double() / 32)
     turns = torch.arange(6)[:, None] * rates
-    x = x + torch.stack((turns.sin(), turns.cos()), -1).flatten(1).float()
+    sinusoids = torch.stack((turns.sin(), turns.cos()), -1).flatten(1).float()
+    x = x + (sinusoids if positions == "sinusoidal" else model.positions.weight[:6])
     for block in model.blocks:
         x = block(x)
     torch.testing.assert_close(model(tokens), model.norm(x), rtol=0, atol=1e-9)
@@ -134,6 +136,31 @@ def test_one_table_for_source_target_and_output() -> None:
     empty = empty.to_empty(device="cpu")
     empty.initialise(seeded())
     assert torch.equal(empty(source, target), EncoderDecoder(ModelConfig(**LEAST), generator=seeded())(source, target))
+
+
+def test_cross_attention_has_the_heads_of_the_config() -> None:
+    """Shared keys and values, and heads that are wider than d_model / n_heads, in all three attentions alike."""
+    model = EncoderDecoder(ModelConfig(**LEAST, n_kv_heads=2, d_head=16, qkv_bias=True))
+    for block in (*model.encoder.blocks, *model.decoder.blocks):
+        assert block.attention.qkv.weight.shape == ((4 + 2 * 2) * 16, 32)
+    for block in model.decoder.blocks:
+        assert (block.cross.q.weight.shape, block.cross.q.bias.shape) == ((4 * 16, 32), (4 * 16,))
+        assert (block.cross.kv.weight.shape, block.cross.kv.bias.shape) == ((2 * 2 * 16, 32), (2 * 2 * 16,))
+        assert (block.cross.out.weight.shape, block.cross.out.bias) == ((32, 4 * 16), None)
+
+
+def test_cross_attention_begins_as_self_attention_does() -> None:
+    """Its output is one of those that write to the stream; fused keys and values are two matrices to Glorot's rule."""
+    sizes: dict[str, Any] = {"vocab_size": 9, "n_layers": 4, "d_model": 128, "n_heads": 4, "context_len": 8}
+    gpt2 = EncoderDecoder(ModelConfig(**sizes, n_kv_heads=2), generator=seeded()).decoder.blocks
+    glorot = EncoderDecoder(ModelConfig(**sizes, n_kv_heads=2, init="glorot"), generator=seeded()).decoder.blocks
+    for block in gpt2:  # at least 16,384 numbers: their std is within 2.5 % at more than four sigmas
+        assert block.cross.out.weight.std().item() == pytest.approx(0.02 / 8**0.5, rel=0.025)
+        assert block.cross.q.weight.std().item() == pytest.approx(0.02, rel=0.025)
+    for block in glorot:
+        for matrix in (block.cross.q.weight, *block.cross.kv.weight.chunk(2), block.cross.out.weight):
+            bound = (6 / sum(matrix.shape)) ** 0.5
+            assert 0.99 * bound < matrix.abs().max() <= bound
 
 
 def test_it_learns_to_copy() -> None:
