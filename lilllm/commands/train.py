@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lilllm.accounting.gpus import GPUS
-from lilllm.commands import together, train_run
+from lilllm.commands import together, train_from, train_run
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +41,12 @@ _KINDS = f"Which GPU: {', '.join(GPUS)}."
 )
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Take the first N documents only.")
 @click.option("--tokenizer", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="Instead of a new one.")
+@click.option(
+    "--from",
+    "source",
+    metavar="MODEL",
+    help="Begin with the weights of a run, a checkpoint, liltown, or a Hugging Face folder or id; its tokenizer too.",
+)
 @click.option("--steps", type=click.IntRange(1), help="Updates of the weights [default: by preset].")
 @click.option("--minutes", type=click.FloatRange(0.01, 1e6), help="Or: as many steps as take about so long here.")
 @click.option("--batch", "batch_size", type=click.IntRange(1), help="Rows of a step [default: by preset].")
@@ -83,6 +89,7 @@ def command(ctx: click.Context, **given: Any) -> None:
     lilllm train                                        LilTown, in minutes on a laptop
     lilllm train --data stories.txt --minutes 10        your own text
     lilllm train --preset lillm-39m --data openwebtext  the real one, on a GPU
+    lilllm train --from liltown --data stories.txt      a model that has learned goes on with your text
     lilllm train --resume --out runs/liltown            go on
     torchrun --nproc-per-node 8 -m lilllm train ...     on eight GPUs
 
@@ -103,11 +110,14 @@ def _train(ctx: click.Context, given: dict[str, Any]) -> int:
     folder = given["out"] or Path("runs") / _name(given)
     before = _of_run(ctx, given, folder) if given["resume"] else None
     device = together.join(given)
+    if before is None:
+        given["begun"] = _begun(ctx, given)
     model, config, context = before or _asked(given, device)
     if given["dry_run"]:
         _dry_run(given, model, config, context, device)
         return 0
-    trainer = train_run.prepared(given, folder, model, config, context, device)
+    with train_run.no_empty_folder(folder):
+        trainer = train_run.prepared(given, folder, model, config, context, device)
     if trainer.step >= config.steps and trainer.parallel.writes:
         click.echo(f"{folder} was done already, after {trainer.step:,} steps; this is what came out")
     result = trainer.run()
@@ -119,7 +129,18 @@ def _train(ctx: click.Context, given: dict[str, Any]) -> int:
 
 def _name(given: dict[str, Any]) -> str:
     data = Path(given["data"]).stem.replace(":", "-") or "data"
-    return given["preset"] if given["preset"] == data else f"{given['preset']}-{data}"
+    model = train_from.name_of(given["source"]) if given["source"] else given["preset"]
+    return model if model == data else f"{model}-{data}"
+
+
+def _begun(ctx: click.Context, given: dict[str, Any]) -> train_from.Begun | None:
+    """What --from means; the options that it stands for are gone then."""
+    if given["source"] is None:
+        return None
+    typed = {name: given[name] for name in ("preset", "tokenizer") if _typed(ctx, name)}
+    begun = train_from.begin(given["source"], typed)
+    given |= {"preset": None, "source": begun.source}
+    return begun
 
 
 _TRAINING = (
@@ -131,13 +152,15 @@ _TRAINING = (
 def _asked(given: dict[str, Any], device: torch.device) -> tuple[ModelConfig, TrainConfig, int]:
     """The model, the training and the length of a row that the options ask for."""
     from lilllm.models import preset
-    from lilllm.training.recipes import recipe
+    from lilllm.training.recipes import LEARNED, recipe
 
-    model = preset(given["preset"])
+    begun = given["begun"]
+    model = preset(given["preset"]) if begun is None else begun.model.config
     if given["steps"] and given["minutes"]:
         raise click.UsageError("--steps and --minutes both say how long; give one of them")
+    priced = "cuda" if given["dry_run"] and _on_gpus(given, model, device) else device
     config = recipe(
-        given["preset"], device, **{name: given[name] for name in _TRAINING if given[name] not in ((), None)}
+        given["preset"] or LEARNED, priced, **{name: given[name] for name in _TRAINING if given[name] not in ((), None)}
     )
     context = given["context"] or min(model.context_len, 1024)
     if model.positions == "learned" and context > model.context_len:
@@ -166,11 +189,13 @@ def _of_run(ctx: click.Context, given: dict[str, Any], folder: Path) -> tuple[Mo
         run = read_run(folder)
         about, config = run["about"], TrainConfig.from_dict(run["training"])
         model, context = ModelConfig.from_dict(run["model"]), int(about["context"])
-        about.setdefault("separator", None)  # runs from before there was one
-        for name in ("preset", "data", "field", "count", "separator", "tokenizer"):
+        about = {"separator": None, "source": None, **about}  # runs from before there were those
+        for name in train_run.ABOUT:
             if _typed(ctx, name) and str(given[name]) != str(about[name]):
-                raise click.UsageError(f"{folder} was begun with {name} {about[name]}, not {given[name]}; leave it out")
+                said = name if name != "source" else "from"
+                raise click.UsageError(f"{folder} was begun with {said} {about[name]}, not {given[name]}; leave it out")
             given[name] = Path(about[name]) if name == "tokenizer" and about[name] else about[name]
+        given["begun"] = train_from.begin_again(given["source"], folder) if given["source"] else None
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / 'run.json'} is none of lilllm train ({error})") from None
     changes = {name: given[name] for name in _TRAINING if _typed(ctx, name)}
@@ -186,15 +211,13 @@ def _typed(ctx: click.Context, name: str) -> bool:
 
 
 def _dry_run(given: dict[str, Any], model: Any, config: TrainConfig, context: int, device: torch.device) -> None:
-    from lilllm.accounting.params import total
     from lilllm.training.pricing import price, price_here
 
-    small = total(model.shape()) < MEASURED
-    on_gpus = bool(given["gpu"]) or device.type != "cpu" or given["gpus"] > 1 or not small
+    on_gpus = _on_gpus(given, model, device)
     if on_gpus and given["precision"] is None:
         config = replace(config, precision="bf16")  # as on a GPU, from wherever it is priced
     rows = f"{config.steps:,} steps of {config.batch_size} x {context} tokens, {config.precision}, {config.optimizer}"
-    click.echo(f"{given['preset']} on {given['data']}: {rows}")
+    click.echo(f"{given['preset'] or given['source']} on {given['data']}: {rows}")
     if on_gpus:
         cost = {"mfu": given["mfu"], "dollars_per_hour": given["dollars"]}
         gpu = given["gpu"] or "h100-80gb"
@@ -203,3 +226,10 @@ def _dry_run(given: dict[str, Any], model: Any, config: TrainConfig, context: in
     else:
         click.echo("on this CPU; for a GPU give --gpu NAME")
         click.echo(str(price_here(model, config, context_len=context)))
+
+
+def _on_gpus(given: dict[str, Any], model: ModelConfig, device: torch.device) -> bool:
+    """Whether a dry run is priced on GPUs, as the options say or as the model's size does."""
+    from lilllm.accounting.params import total
+
+    return bool(given["gpu"]) or device.type != "cpu" or given["gpus"] > 1 or total(model.shape()) >= MEASURED

@@ -1,11 +1,12 @@
 """The run that `lilllm train` makes of its options, and what it says at the end.
 
-Read in order: prepared, tell.
+Read in order: prepared, no_empty_folder, tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from lilllm.models import ModelConfig
     from lilllm.training import TrainConfig, Trainer
+    from lilllm.training.corpus import Prepared
+
+# Options that say what a run is of; run.json keeps them, and --resume takes them from there.
+ABOUT = ("preset", "data", "field", "count", "separator", "tokenizer", "source")
 
 
 def prepared(
@@ -31,9 +36,10 @@ def prepared(
     from lilllm.models import Decoder
     from lilllm.training import Trainer
     from lilllm.training.corpus import prepare
+    from lilllm.training.given import refuse_taken
     from lilllm.training.report import Report
-    from lilllm.training.state import refuse_taken
 
+    begun = given["begun"]
     parallel, rows = together.ranks(given["parallel"], config)
     if not given["resume"] and parallel.writes:
         refuse_taken(folder)
@@ -43,20 +49,21 @@ def prepared(
             folder,
             vocab_size=model.vocab_size,
             tokens=config.steps * config.batch_size * context,
-            tokenizer=given["tokenizer"],
+            tokenizer=given["tokenizer"] if begun is None else begun.tokenizer,
             field=given["field"],
             count=given["count"],
             separator=given["separator"],
             resume=given["resume"] or not parallel.writes,
             report=Report(parallel.writes),
         )
-    if made.tokenizer.vocab_size != model.vocab_size:
+    _check_lengths(made, given["data"], context)
+    if not given["resume"] and begun is None:
         model = replace(model, vocab_size=made.tokenizer.vocab_size)
-    names = ("preset", "data", "field", "count", "separator", "tokenizer")
-    about = {name: None if given[name] is None else str(given[name]) for name in names} | {"context": context}
+    about = {name: None if given[name] is None else str(given[name]) for name in ABOUT} | {"context": context}
     about["count"] = given["count"]
+    drawn = torch.Generator().manual_seed(config.seed)
     return Trainer(
-        Decoder(model, generator=torch.Generator().manual_seed(config.seed), device=together.birthplace(parallel)),
+        Decoder(model, generator=drawn, device=together.birthplace(parallel)) if begun is None else begun.model,
         config,
         Loader(
             made.training,
@@ -77,6 +84,33 @@ def prepared(
         resume=given["resume"],
         about=about,
     )
+
+
+def _check_lengths(made: Prepared, source: str, context: int) -> None:
+    """Refuse rows that are longer than the text."""
+    trained, held = len(made.training), len(made.validation)
+    if min(trained, held) <= context:
+        longest = min(trained, held) - 1
+        how = f"give --context {longest} or less, or more text" if longest > 0 else "give more text"
+        raise click.ClickException(
+            f"{source} makes {trained:,} tokens to train on and {held:,} to evaluate on, and a row of --context "
+            f"{context} takes {context + 1} of each; {how}"
+        )
+
+
+@contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """What fails before it has made anything leaves no folder; tokens that were made stay, for the next try."""
+    there = [path.exists() for path in (folder.parent, folder)]
+    try:
+        yield
+    except BaseException:
+        if not there[1] and not any((folder / "tokens").glob("*")):
+            (folder / "tokenizer.json").unlink(missing_ok=True)
+        for path in (folder / "tokens", folder, folder.parent)[: 3 - sum(there)]:
+            with suppress(OSError):
+                path.rmdir()  # of an empty folder only
+        raise
 
 
 def _sampler(tokenizer: Any) -> Callable[[Any], str]:

@@ -21,11 +21,12 @@ import torch
 
 from lilllm import tokenizers
 from lilllm.inference.sources import folder_of
-from lilllm.inference.speaker import END_NAMES, Speaker
+from lilllm.inference.speaker import Speaker
 from lilllm.models import from_pretrained
 from lilllm.models.shards import read_json
 from lilllm.runtime import device as devices
 from lilllm.runtime.run_folders import TOKENIZER
+from lilllm.tokenizers.protocol import END_NAMES
 
 
 def load(

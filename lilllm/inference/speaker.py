@@ -30,8 +30,7 @@ from lilllm.inference.stop import TextStream, check_stops
 from lilllm.inference.talk import Talk
 from lilllm.models import Decoder
 from lilllm.tokenizers import Tokenizer
-
-END_NAMES = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<eos>")
+from lilllm.tokenizers.protocol import END_NAMES
 
 
 @dataclass(frozen=True)

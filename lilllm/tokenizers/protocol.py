@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 from typing import Literal, Protocol, runtime_checkable
 
 AllowedSpecial = Literal["all", "none"] | Collection[str]
+# What the special token that ends a text is called; of several that a tokenizer has, the first here.
+END_NAMES = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<eos>")
 
 
 @runtime_checkable

@@ -1,11 +1,11 @@
 """Training a model: one readable loop, its checkpoints and its measurements.
 
-Read in order: config (what a run is told), trainer (the loop), step (one update), optimizers, evaluation (loss and bits
-a byte); checkpoint and state (what is on the disk, and going on from it), metrics, report and outlets (what is told of
-a run), rng, signals, lock, mfu; averaging (of checkpoints), pricing (of a run that has not begun); alone (what one
-process answers where several would do otherwise), parallel, sharded and sharded_files (what several answer). For
-`lilllm train`: recipes (how a preset is trained where nobody says otherwise) and corpus (text to tokens, and what is
-held out).
+Read in order: config (what a run is told), trainer (the loop), step (one update), ending (how a run ends), optimizers,
+evaluation (loss and bits a byte); checkpoint and state (what is on the disk, and going on from it), metrics, report and
+outlets (what is told of a run), rng, signals, lock, mfu; averaging (of checkpoints), pricing (of a run that has not
+begun); alone (what one process answers where several would do otherwise), parallel, sharded and sharded_files (what
+several answer). For `lilllm train`: recipes (how a preset is trained where nobody says otherwise) and corpus (text to
+tokens, and what is held out).
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from lilllm.training.averaging import average
     from lilllm.training.checkpoint import CheckpointError
     from lilllm.training.config import TrainConfig
+    from lilllm.training.ending import TrainResult
     from lilllm.training.evaluation import Evaluation, bits_per_byte, evaluate
     from lilllm.training.pricing import price
     from lilllm.training.step import NotFinite
-    from lilllm.training.trainer import Trainer, TrainResult
+    from lilllm.training.trainer import Trainer
 
 _HOMES = {
     "CheckpointError": "checkpoint",
     "Evaluation": "evaluation",
     "NotFinite": "step",
     "TrainConfig": "config",
-    "TrainResult": "trainer",
+    "TrainResult": "ending",
     "Trainer": "trainer",
     "average": "averaging",
     "best": "checkpoint",

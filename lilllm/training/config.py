@@ -153,6 +153,8 @@ class TrainConfig:
         Raises:
             ValueError: a name is no field, one that is needed is missing, or a value is none that it can have.
         """
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a training is made of fields and values, as to_dict gives them; given {values!r}")
         known = [field.name for field in fields(cls)]
         for name in values:
             if name not in known:
@@ -190,4 +192,7 @@ def _whole(value: Any, least: int) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float is
+        return False

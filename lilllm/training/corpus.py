@@ -20,10 +20,13 @@ from typing import Any
 import numpy as np
 
 from lilllm.data import documents
+from lilllm.data.token_encoding import tokenizer_digest
 from lilllm.data.token_files import TokenFiles
+from lilllm.data.token_index import INDEX
 from lilllm.data.token_writer import write_tokens
 from lilllm.data.tokens import Tokens
 from lilllm.tokenizers import BPETokenizer, load
+from lilllm.tokenizers.protocol import END_NAMES
 from lilllm.training.report import Report
 
 EOS = "<|endoftext|>"
@@ -31,7 +34,7 @@ FAR = 10**9  # the number of LilTown's first held-out document
 HELD_OUT_DOCUMENTS = 1000
 SHARE, MOST = 0.05, 500_000  # of another source's tokens are held out, at most so many
 TOKENIZER_DOCUMENTS, TOKENIZER_CHARACTERS = 20_000, 20_000_000  # that a tokenizer is learned from, at most
-TOKENIZER, TOKENS = "tokenizer.json", "tokens"
+TOKENIZER, TOKENS, TRAINING, HELD_OUT = "tokenizer.json", "tokens", "training", "held-out"
 
 
 @dataclass(frozen=True)
@@ -81,45 +84,60 @@ def prepare(
         tokens: that the run will see; of an endless source no more are made.
         tokenizer: a file of one; None: one is learned from the first documents.
         field, count, separator: of `documents`.
-        resume: what is there is taken as it is.
+        resume: what is there is taken as it is; where all of it is, ``source`` need not be there any more.
     Raises:
         ValueError, FileNotFoundError, ConnectionError: what `documents` and `write_tokens` say.
     """
-    report = report or Report(False)
-    if (Path(source) / "index.json").is_file():
-        return _from_token_files(Path(source), tokenizer)
+    report, kept, home = report or Report(False), folder / TOKENIZER, folder / TOKENS
+    if resume and kept.exists() and (there := _there(home)) is not None:
+        return Prepared(load(kept), *there)
+    if (Path(source) / INDEX).is_file():
+        return _from_token_files(Path(source), kept if resume and kept.exists() else tokenizer, kept)
     stream = documents(source, field=field, count=count, separator=separator)
-    kept = folder / TOKENIZER
-    folder.mkdir(parents=True, exist_ok=True)
     if resume and kept.exists():
         made: Any = load(kept)
     elif tokenizer is not None:
         made = load(tokenizer)
     else:
-        report.say(f"learning a tokenizer of {vocab_size:,} tokens")
-        try:
-            made = BPETokenizer.train(_texts(stream), vocab_size=vocab_size, special_tokens=[EOS])
-        except ValueError as error:
-            raise ValueError(f"{source}: {error}") from None
-        if made.vocab_size < vocab_size:
-            report.say(f"the text has no more than {made.vocab_size:,} different ones")
+        made = _learned(stream, source, vocab_size, report)
+    folder.mkdir(parents=True, exist_ok=True)
     if not (resume and kept.exists()):
         made.save(kept)
-    eos = made.special_tokens.get(EOS)
-    home = folder / TOKENS
+    eos = next((made.special_tokens[name] for name in END_NAMES if name in made.special_tokens), None)
     shown = report.shown
     if not stream.endless:
-        files = write_tokens(stream, made, home, eos=eos, progress=shown)
-        cut = held_out_from(files)
-        return Prepared(made, Part(files, 0, cut), Part(files, cut, len(files)))
+        return Prepared(made, *_cut(write_tokens(stream, made, home, eos=eos, progress=shown)))
     far = write_tokens(
-        documents(source, skip=FAR, count=HELD_OUT_DOCUMENTS), made, home / "held-out", eos=eos, progress=False
+        documents(source, skip=FAR, count=HELD_OUT_DOCUMENTS), made, home / HELD_OUT, eos=eos, progress=False
     )
-    if resume and (home / "training").is_dir():
-        return Prepared(made, TokenFiles(home / "training"), far)
     needed = int(1.02 * tokens * HELD_OUT_DOCUMENTS / len(far)) + HELD_OUT_DOCUMENTS
-    near = write_tokens(documents(source, count=needed), made, home / "training", eos=eos, progress=shown)
+    near = write_tokens(documents(source, count=needed), made, home / TRAINING, eos=eos, progress=shown)
     return Prepared(made, near, far)
+
+
+def _there(home: Path) -> tuple[Tokens, Tokens] | None:
+    """What `prepare` made before; None unless it is whole."""
+    if (home / INDEX).is_file():
+        return _cut(TokenFiles(home))
+    if all((home / name / INDEX).is_file() for name in (TRAINING, HELD_OUT)):
+        return TokenFiles(home / TRAINING), TokenFiles(home / HELD_OUT)
+    return None
+
+
+def _cut(files: TokenFiles) -> tuple[Tokens, Tokens]:
+    cut = held_out_from(files)
+    return Part(files, 0, cut), Part(files, cut, len(files))
+
+
+def _learned(stream: Any, source: str, vocab_size: int, report: Report) -> Any:
+    report.say(f"learning a tokenizer of {vocab_size:,} tokens")
+    try:
+        made = BPETokenizer.train(_texts(stream), vocab_size=vocab_size, special_tokens=[EOS])
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    if made.vocab_size < vocab_size:
+        report.say(f"the text has no more than {made.vocab_size:,} different ones")
+    return made
 
 
 def held_out_from(tokens: Tokens) -> int:
@@ -149,13 +167,13 @@ def _texts(stream: Any) -> Any:
         yield text
 
 
-def _from_token_files(folder: Path, tokenizer: Path | None) -> Prepared:
+def _from_token_files(folder: Path, tokenizer: Path | None, kept: Path) -> Prepared:
     if tokenizer is None:
         raise ValueError(f"{folder} holds tokens; give the tokenizer that made them (--tokenizer FILE)")
-    from lilllm.data.token_encoding import tokenizer_digest
-
     files, made = TokenFiles(folder), load(tokenizer)
     if files.tokenizer_digest != tokenizer_digest(made):
         raise ValueError(f"{folder} was made by another tokenizer than {tokenizer}; give that one")
-    cut = held_out_from(files)
-    return Prepared(made, Part(files, 0, cut), Part(files, cut, len(files)))
+    if tokenizer != kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        made.save(kept)
+    return Prepared(made, *_cut(files))

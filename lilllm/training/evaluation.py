@@ -70,8 +70,10 @@ def evaluate(
     Holds: the model is in the mode afterwards that it was in before; its random state is not touched, for in evaluation
         nothing is drawn; ranks together give what one gives.
     """
-    if batches is not None and batches < 1:
-        raise ValueError(f"batches is {batches}; give at least 1, or None for all")
+    if batches is not None:
+        loader.whole("batches", batches, 1)
+    if not hasattr(model, "loss"):
+        raise ValueError(f"model is {model!r}; give a lilllm.models.Decoder")
     rows = loader.sequential(tokens, batch_size, context_len, documents=documents)
     device = next(model.parameters()).device
     was_training = model.training

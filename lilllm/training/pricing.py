@@ -18,6 +18,7 @@ import torch
 from lilllm.accounting import flops, memory, params
 from lilllm.accounting.gpus import gpu as gpu_named
 from lilllm.accounting.plan import days
+from lilllm.data.batch import whole
 from lilllm.models import Decoder, ModelConfig
 from lilllm.training.alone import ALONE
 from lilllm.training.config import TrainConfig
@@ -79,8 +80,11 @@ def price(
         ValueError: no such GPU, an MFU that is none, or a model that the closed forms do not know.
     """
     shape, T, kind = model.shape(), context_len or model.context_len, gpu_named(gpu)
-    if gpus < 1 or config.batch_size % gpus:
+    if whole("gpus", gpus, 1) and config.batch_size % gpus:
         raise ValueError(f"batch_size {config.batch_size} is no multiple of {gpus} GPUs; give one that is")
+    for name, value in (("mfu", mfu), ("dollars_per_hour", dollars_per_hour)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"{name} is {value!r}; give a number")
     tokens = config.steps * config.batch_size * T
     hours = 24 * days(shape, tokens=tokens, seq=T, gpus=gpus, flops=kind.flops, mfu=mfu)
     assumed = [

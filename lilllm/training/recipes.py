@@ -18,24 +18,27 @@ import torch
 
 from lilllm.training.config import TrainConfig
 
+LEARNED = "a model that has learned"  # `lilllm train --from`: a tenth of the rate, so that it does not forget at once
+
 RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "liltown": {"steps": 3000, "batch_size": 8, "lr": 3e-3, "eval_every": 300, "eval_batches": 12},
         "lillm-39m": {"steps": 16_000, "batch_size": 512, "micro_batch": 32, "lr": 1e-3, "eval_batches": 8},
         "lillm-300m": {"steps": 16_000, "batch_size": 512, "micro_batch": 16, "lr": 6e-4, "eval_batches": 16},
+        LEARNED: {"steps": 500, "batch_size": 8, "lr": 3e-4, "eval_every": 50, "eval_batches": 12},
     }
 )
 _OTHERS = {"steps": 20_000, "batch_size": 256, "micro_batch": 8, "lr": 3e-4, "eval_batches": 16}
 _CPU_ROWS = 4  # of a micro-batch on a CPU, where memory is dear
 
 
-def recipe(preset: str, device: torch.device, **given: Any) -> TrainConfig:
+def recipe(preset: str, device: torch.device | str, **given: Any) -> TrainConfig:
     """The config for a preset on a device; what is given and not None takes its place.
 
     Raises:
         ValueError: what does not go together.
     """
-    values: dict[str, Any] = dict(RECIPES.get(preset, _OTHERS))
+    device, values = torch.device(device), dict(RECIPES.get(preset, _OTHERS))
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         values["precision"] = "bf16"
     if device.type == "cpu" and values.get("micro_batch", 0) > _CPU_ROWS:

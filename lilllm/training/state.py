@@ -1,11 +1,10 @@
 """What a run writes so that it can be told apart and gone on with, and how it is read back.
 
-Read in order: check (before anything is made), write_run (run.json), save, resume.
+Read in order: read_run, write_run (run.json), save, resume.
 """
 
 from __future__ import annotations
 
-import math
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lilllm import __version__, tokenizers
-from lilllm.models import Decoder
-from lilllm.models.config_write import family_of
 from lilllm.runtime.run_folders import CHECKPOINTS, RUN, TOKENIZER
 from lilllm.training import checkpoint as files
 from lilllm.training.config import TrainConfig
@@ -23,43 +20,6 @@ if TYPE_CHECKING:
     from lilllm.training.trainer import Trainer
 
 FORMAT = 1
-
-
-def check(model: Any, config: Any, loader: Any, world_size: int, folder: Path | None, resume: bool) -> None:
-    """Raise ValueError where things do not go together, FileExistsError where another run's folder would be taken."""
-    if not isinstance(model, Decoder):
-        raise ValueError(f"model is a {type(model).__name__}; give a lilllm.models.Decoder")
-    if not isinstance(config, TrainConfig):
-        raise ValueError(f"config is a {type(config).__name__}; give a TrainConfig(steps=..., batch_size=...)")
-    rows = getattr(loader, "batch_size", None)
-    if config.batch_size % world_size:
-        raise ValueError(f"batch_size {config.batch_size} is no multiple of {world_size} processes; give one that is")
-    if rows is not None and rows * world_size != config.batch_size:
-        raise ValueError(
-            f"the loader gives {rows} rows on each of {world_size} ranks, and batch_size is {config.batch_size}; "
-            f"give the loader {config.batch_size // world_size}"
-        )
-    if resume and folder is None:
-        raise ValueError("there is nothing to resume without a folder; give that of the run")
-    if folder is None:
-        return
-    if (folder / CHECKPOINTS).is_symlink():
-        raise ValueError(
-            f"{folder / CHECKPOINTS} is a link, and links inside a run are not followed; make {folder} the link"
-        )
-    if not hasattr(loader, "state_dict"):
-        raise ValueError(f"a {type(loader).__name__} cannot say where it is, to go on there; give a lilllm.data.Loader")
-    family_of(model.config)  # a model that could not be saved is refused before it is trained
-    if not resume:
-        refuse_taken(folder)
-
-
-def refuse_taken(folder: Path) -> None:
-    """Raise FileExistsError where ``folder`` is a file, or holds a run already."""
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file; give a folder for the run")
-    if (folder / RUN).exists() or files.checkpoints(folder):
-        raise FileExistsError(f"{folder} holds a run already; go on with it (--resume), or give another folder (--out)")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -119,8 +79,6 @@ def save(trainer: Trainer) -> bool:
     """Write the checkpoint of this step; mark it where it is the best, which is what comes back; old ones go."""
     assert trainer.folder is not None
     loss = trainer.evaluation.loss if trainer.evaluation and trainer.evaluated == trainer.step else None
-    if loss is not None and not math.isfinite(loss):
-        loss = None  # no best, and nothing that JSON has
     better = loss is not None and (trainer.best_loss is None or loss < trainer.best_loss)
     best_loss = loss if better else trainer.best_loss
 
@@ -151,11 +109,34 @@ def save(trainer: Trainer) -> bool:
     return better
 
 
-def resume(trainer: Trainer, path: Path) -> None:
-    """Take over a checkpoint: weights, optimizers, random state, place in the data, counts.
+def resume(trainer: Trainer, path: Path | None) -> None:
+    """Go on from a checkpoint; None: the newest of the run's folder, or the beginning where it has none.
 
     Raises:
         CheckpointError: it is damaged, or of another model, corpus or config.
+    """
+    folder, writes = trainer.folder, trainer.parallel.writes
+    if folder is None and path is None:
+        raise ValueError("there is nothing to resume without a folder; give that of the run, or a checkpoint")
+    path = files.agreed_on(path or files.latest(folder or ""), trainer.parallel)
+    if folder is not None and writes:
+        files.sweep(folder)
+    if path is None:
+        trainer.metrics.go_back(-1)
+        return
+    ours = folder is not None and path.resolve().parent == (folder / CHECKPOINTS).resolve()
+    _take_over(trainer, path, ours)
+    trainer.metrics.go_back(trainer.step)
+    if folder is not None and writes and not (folder / RUN).exists():
+        write_run(trainer)
+    trainer.saved = trainer.step if ours else -1
+    trainer.tell("resume", f"from {path.name if ours else path}")
+
+
+def _take_over(trainer: Trainer, path: Path, ours: bool) -> None:
+    """Weights, optimizers, random state, place in the data, counts.
+
+    Of a checkpoint that is not ``ours`` but another run's, the best loss so far stays there, as its checkpoint does.
     """
     with files.agreed(trainer.parallel):
         state = files.read_state(path, verify=trainer.parallel.writes)  # once for all ranks
@@ -165,14 +146,14 @@ def resume(trainer: Trainer, path: Path) -> None:
         trainer.feed.load(state["loader"])
         if trainer.take.scaler.is_enabled():
             trainer.take.scaler.load_state_dict(state["scaler"])
-        ours = f"random/{trainer.parallel.rank}/"
-        trainer.random.load({name.removeprefix(ours): value for name, value in own.items() if name.startswith(ours)})
+        mine = f"random/{trainer.parallel.rank}/"
+        trainer.random.load({name.removeprefix(mine): value for name, value in own.items() if name.startswith(mine)})
         trainer.step, trainer.tokens = int(state["step"]), int(state["tokens"])
         trainer.metrics.set_seconds(float(state["seconds"]))
-        trainer.best_loss = state["best_loss"]
+        trainer.best_loss = state["best_loss"] if ours else None
         if trainer.tokenizer is None and (path / TOKENIZER).is_file():
             trainer.tokenizer = tokenizers.load(path / TOKENIZER)  # the next checkpoints carry it too
-        if trainer.parallel.writes and state["loss"] is not None and state["loss"] == state["best_loss"]:
+        if ours and trainer.parallel.writes and state["loss"] is not None and state["loss"] == state["best_loss"]:
             files.mark_best(path.parents[1], path, state["loss"])  # a kill may have come between the two
     except files.CheckpointError:
         raise

@@ -7,7 +7,8 @@ Every step: the rate of the schedule, a batch, an update. Every so many: evaluat
 always clean: Ctrl-C and SIGTERM save, NaN stops before anything is updated.
 
 Read in order:  Trainer (what it is given), run (the loop), _update, _look, save, resume; then `step` (one update),
-                `state` and `checkpoint` (files), `alone` (what several processes would do otherwise)
+                `ending` (how a run ends), `state` and `checkpoint` (files), `alone` (what several processes would do
+                otherwise)
 Holds:          resumed from any checkpoint, the weights are those of an undisturbed run, to the bit (same machine,
                 threads and torch)
 Leaves out:     what data to train on (`lilllm.data`), several processes (`lilllm.training.parallel`)
@@ -19,18 +20,19 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
+from lilllm.data.batch import whole
 from lilllm.models import Decoder
 from lilllm.runtime import device as devices
 from lilllm.training import checkpoint as files
-from lilllm.training import state
+from lilllm.training import ending, given, state
 from lilllm.training.alone import ALONE, Parallel
 from lilllm.training.config import TrainConfig
+from lilllm.training.ending import TrainResult
 from lilllm.training.evaluation import Evaluation
 from lilllm.training.feed import Feed
 from lilllm.training.lock import locked
@@ -42,18 +44,6 @@ from lilllm.training.rng import Random
 from lilllm.training.signals import Signals
 from lilllm.training.step import NotFinite, Step
 from lilllm.training.watch import Watch
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainResult:
-    """How a run ended. ``ended``: "done", "paused" (at ``until``) or "interrupted" (by ``signal``)."""
-
-    ended: str
-    step: int
-    loss: float | None
-    evaluation: Evaluation | None
-    best: Path | None
-    signal: int = 0
 
 
 class Trainer:
@@ -99,31 +89,34 @@ class Trainer:
         peak: float | None = None,
         about: dict[str, Any] | None = None,
     ) -> None:
+        others = {
+            "validation": validation,
+            "tokenizer": tokenizer,
+            "sample": sample,
+            "bytes_per_token": bytes_per_token,
+        }
+        others |= {"parallel": parallel, "log": log, "peak": peak, "about": about}
+        self.folder = None if folder is None else Path(folder)
+        given.check(model, config, loader, self.folder, resume, others)
         self.parallel = parallel or ALONE
         self.device = devices.choose(device)
-        self.folder = None if folder is None else Path(folder)
-        state.check(model, config, loader, self.parallel.world_size, self.folder, resume)
         self.model = self.parallel.place(model, self.device)
         self.config, self.tokenizer, self.about = config, tokenizer, about or {}
         self.step, self.tokens = 0, 0
         self.evaluation: Evaluation | None = None
-        self.evaluated = self._saved = -1  # the steps of the last ones
+        self.evaluated = self.saved = -1  # the steps of the last ones
         self.best_loss: float | None = None
-        self._loss: float | None = None
+        self.loss: float | None = None  # of the last step
         self.feed = Feed(loader, config)
         self.take = Step(self.model, config, self.parallel, self.device)
         self.random = Random(config.seed + self.parallel.rank, self.device)
         context_len = getattr(loader, "context_len", self.model.config.context_len)
         self.watch = Watch(
-            self.model,
-            config,
+            *(self.model, config, self.take, self.random, self.parallel),
             validation=validation,
             context_len=context_len,
             bytes_per_token=bytes_per_token,
             sample=sample,
-            step=self.take,
-            random=self.random,
-            parallel=self.parallel,
         )
         self._mfu = Mfu(self.model.config, context_len, self.device, peak, self.parallel.world_size)
         writes = self.folder if self.parallel.writes else None
@@ -145,7 +138,7 @@ class Trainer:
             OSError: the disk is full; the message says what is whole.
             ValueError: another process trains in the folder.
         """
-        stop = self.config.steps if until is None else min(until, self.config.steps)
+        stop = self.config.steps if until is None else min(whole("until", until, 0), self.config.steps)
         with ExitStack() as stack:
             stack.enter_context(locked(self.folder if self.parallel.writes else None))
             stack.enter_context(self.random.own())
@@ -158,15 +151,15 @@ class Trainer:
             while self.step < stop and not self.parallel.any(bool(signals.by)):
                 self._update()
                 self._look()
-            return self._end(stop, signals.by)
+            return ending.end(self, stop, signals.by)
 
     def _begin(self) -> None:
         if self.folder is not None and self.parallel.writes:
             state.write_run(self)
         self.metrics.set_seconds(0.0)
-        self._event("start", f"{self.config.steps} steps of {self.config.batch_size} rows on {self.device}")
+        self.tell("start", f"{self.config.steps} steps of {self.config.batch_size} rows on {self.device}")
         if self.config.eval_every is not None:
-            self._evaluate()
+            self.evaluate()
         if self.config.sample_every is not None:
             self._sample()
 
@@ -179,9 +172,9 @@ class Trainer:
         except NotFinite as error:
             self.feed.back()  # the batch is not done with
             self.random.load(drawn)
-            self._not_finite(error)
+            ending.not_finite(self, error)
         self.step += 1
-        self._loss = taken.loss
+        self.loss = taken.loss
         tokens = batch.tokens.numel() * self.parallel.world_size
         self.tokens += tokens
         rate = tokens / (time.perf_counter() - began)
@@ -189,27 +182,19 @@ class Trainer:
         self._write("train", **values, mfu=self._mfu(rate), memory_bytes=devices.peak_memory(self.device))
         self.report.step(self.step, taken.loss, rate)
 
-    def _not_finite(self, error: NotFinite) -> NoReturn:
-        self._event("nan", f"step {self.step + 1}: {error}")
-        kept = "the weights are those before it" if self.folder is None else f"the state before it is {self.save()}"
-        raise NotFinite(
-            f"step {self.step + 1}: {error}. Nothing was updated; {kept}. Look at loader.batch({error.batch}) and at "
-            f"grad_norm before it; go on without it (--resume --skip {error.batch}), or begin anew with a lower lr",
-            error.batch,
-        ) from None
-
     def _look(self) -> None:
         """Evaluate, sample and save, where the config says so; what is saved is evaluated first."""
         config, last = self.config, self.step == self.config.steps
         saves = self.folder is not None and (last or _due(self.step, config.save_every))
         if last or saves or _due(self.step, config.eval_every):
-            self._evaluate()
+            self.evaluate()
         if last or _due(self.step, config.sample_every):
             self._sample()
         if saves:
             self.save()
 
-    def _evaluate(self) -> None:
+    def evaluate(self) -> None:
+        """Measure on held-out text, where there is some, and write it down."""
         found = self.watch.evaluate()
         if found is None:
             return
@@ -222,60 +207,41 @@ class Trainer:
         text = self.watch.sample()
         if text is not None:
             self._write("sample", text=text)
-            self.report.say(f"step {self.step:,}: {text}")
+            said = text if text.strip() else "(no text: the model ended it at once)"
+            self.report.say(f"step {self.step:,}: {said}")
 
     def save(self) -> Path | None:
         """Write the checkpoint of this step, unless it is there; mark the best, remove those too old.
 
         Raises:
             OSError: it could not be written; those before it are whole.
+            NotFinite: the last update left weights that are no numbers, which are not saved.
         """
         if self.folder is None:
             return None
         path = self.folder / files.CHECKPOINTS / files.name_of(self.step)
-        if self.parallel.any(self._saved != self.step or not path.exists()):
+        if self.parallel.any(self.saved != self.step or not path.exists()):
+            ending.refuse_overflowed(self)
             better = state.save(self)
-            self._saved = self.step
-            self._event("save", path.name)
+            self.saved = self.step
+            self.tell("save", path.name)
             if better:
-                self._event("best", f"{path.name}: held-out loss {self.best_loss:.4f}")
+                self.tell("best", f"{path.name}: held-out loss {self.best_loss:.4f}")
         return path
 
-    def resume(self, path: Path | None = None) -> Trainer:
+    def resume(self, path: str | os.PathLike[str] | None = None) -> Trainer:
         """Go on from a checkpoint; None: the newest of the folder, or the beginning where it has none.
+
+        That of another run's folder is taken over into this run, and stays as it is.
 
         Raises:
             CheckpointError: it is damaged, or of another model, corpus or config.
         """
-        if self.folder is None:
-            raise ValueError("there is nothing to resume without a folder; give that of the run")
-        path = files.agreed_on(path or files.latest(self.folder), self.parallel)
-        if self.parallel.writes:
-            files.sweep(self.folder)
-        if path is not None:
-            state.resume(self, path)
-            self._saved = self.step
-        self.metrics.go_back(self.step if path else -1)
-        if path is not None:
-            self._event("resume", f"from {path.name}")
+        state.resume(self, None if path is None else Path(path))
         return self
 
-    def _end(self, stop: int, signal: int) -> TrainResult:
-        done = self.step >= self.config.steps
-        ended = "done" if done else "paused" if self.step >= stop else "interrupted"
-        if ended != "paused":
-            self.save()  # unless it is there
-        if ended == "interrupted":
-            how = f"go on with: lilllm train --resume --out {self.folder}" if self.folder else "run() goes on"
-            self._event("interrupted", f"stopped after step {self.step}; {how}")
-            self.report.say(self.history[-1]["message"])
-        if done and self.history[-1].get("event") != "done":
-            self._event("done", f"{self.step} steps, {self.tokens} tokens")
-        best = None if self.folder is None else files.best(self.folder)
-        loss, evaluation = self._loss, self.evaluation
-        return TrainResult(ended=ended, step=self.step, loss=loss, evaluation=evaluation, best=best, signal=signal)
-
-    def _event(self, event: str, message: str) -> None:
+    def tell(self, event: str, message: str) -> None:
+        """Write an event down."""
         self._write("event", event=event, message=message)
 
     def _write(self, kind: str, **values: Any) -> None:

@@ -22,14 +22,14 @@ class Watch:
         self,
         model: Decoder,
         config: TrainConfig,
+        step: Step,
+        random: Random,
+        parallel: Parallel,
         *,
         validation: Any,
         context_len: int,
         bytes_per_token: float | None,
         sample: Callable[[Decoder], str] | None,
-        step: Step,
-        random: Random,
-        parallel: Parallel,
     ) -> None:
         self._model, self._config, self.validation, self._context_len = model, config, validation, context_len
         known = None if validation is None else bytes_a_token(validation)
@@ -65,6 +65,6 @@ class Watch:
         self._model.eval()
         try:
             with self._parallel.whole(self._model) as model, self._random.aside(), torch.no_grad():
-                return self._sample(model) if model is not None and self._parallel.writes else None
+                return str(self._sample(model)) if model is not None and self._parallel.writes else None
         finally:
             self._model.train(was_training)

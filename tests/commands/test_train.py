@@ -211,4 +211,4 @@ def test_names_of_runs():
     names = {("liltown", "liltown"): "liltown", ("lillm-39m", "openwebtext"): "lillm-39m-openwebtext"}
     names |= {("liltown", "/a/mine.txt"): "liltown-mine", ("liltown", "liltown:3"): "liltown-liltown-3"}
     for (preset, data), name in names.items():
-        assert train._name({"preset": preset, "data": data}) == name
+        assert train._name({"preset": preset, "data": data, "source": None}) == name

@@ -1,6 +1,7 @@
 """The loop: what a step is, what is written of it, and how it ends."""
 
 import itertools
+import json
 import math
 import random
 
@@ -10,7 +11,17 @@ from torch.nn import functional as F  # noqa: N812
 
 from lilllm.data import Batch
 from lilllm.tokenizers import CharTokenizer
-from lilllm.training import Evaluation, NotFinite, TrainConfig, Trainer, average, checkpoints, latest
+from lilllm.training import (
+    Evaluation,
+    NotFinite,
+    TrainConfig,
+    Trainer,
+    average,
+    checkpoints,
+    evaluate,
+    latest,
+    price,
+)
 from tests.training import tiny
 
 
@@ -178,7 +189,7 @@ def test_nan_stops_before_anything_is_updated(tmp_path):
     healthy = one.model.blocks[0].ffn.up.weight.detach().clone()
 
     def poisoned(module, given, out):
-        return out * math.nan
+        return out * math.nan if module.training else out  # the batch is to blame, not the weights
 
     handle = one.model.blocks[1].register_forward_hook(poisoned)
     with pytest.raises(NotFinite, match=r"step 6: the loss of batch 5 is nan.*Nothing was updated.*--skip 5") as caught:
@@ -197,6 +208,32 @@ def test_nan_stops_before_anything_is_updated(tmp_path):
     resumed.run()
     assert tiny.same(tiny.weights(whole), tiny.weights(resumed))
     assert "nan" in tiny.events(resumed)  # what went wrong stays in the record
+
+
+@pytest.mark.parametrize("lr", [1e38, 1e10])
+@pytest.mark.parametrize("every", [1, None])
+def test_weights_that_overflowed_are_not_saved(tmp_path, lr, every):
+    """At 1e38 weights are infinite after a step, at 1e10 they are finite and the next loss is not."""
+    changes = {"lr": lr, "warmup": 0, "save_every": every, "eval_every": None}
+    one = tiny.trainer(tmp_path / "run", dropout=0.0, changes=changes)
+    with pytest.raises(NotFinite, match=r"step 1 left weights that give no numbers\. They are not saved; no state"):
+        one.run()
+    assert "nan" in tiny.events(one)
+    assert checkpoints(tmp_path / "run") == []
+
+
+def test_the_last_good_state_is_named(tmp_path):
+    one = tiny.trainer(tmp_path / "run", dropout=0.0, changes={"save_every": 2})
+    one.run(until=3)
+    with torch.no_grad():
+        one.model.norm.weight[3] = math.inf
+    with pytest.raises(NotFinite, match=r"step 3 left weights that give no numbers.*last good state is .*step-000002"):
+        one.run()
+    with pytest.raises(NotFinite, match=r"step 3 left weights that give no numbers.*last good state is .*step-000002"):
+        one.save()
+    assert [path.name for path in checkpoints(tmp_path / "run")] == ["step-000002"]
+    again = tiny.trainer(tmp_path / "run", dropout=0.0, changes={"save_every": 2}, resume=True)
+    assert again.run().ended == "done"
 
 
 def test_nan_in_the_gradient_alone_stops_too():
@@ -268,6 +305,18 @@ def test_averaging(tmp_path):
         ({"model": torch.nn.Linear(1, 1)}, "model is a Linear; give a lilllm.models.Decoder"),
         ({"resume": True}, "nothing to resume without a folder"),
         ({"log": ["tensorbored"]}, "log is 'tensorbored'; give wandb or tensorboard"),
+        ({"log": "wandb"}, "log is .wandb.; give a list, such as"),
+        ({"validation": "text"}, "validation is 'text'; give tokens"),
+        ({"validation": tiny.corpus(size=10)}, "validation: the corpus has 10 tokens"),
+        ({"tokenizer": "bpe"}, r"tokenizer is 'bpe'; give one of lilllm\.tokenizers"),
+        ({"sample": "once"}, "sample is 'once'; give a function"),
+        ({"parallel": "ddp"}, r"parallel is 'ddp'; give a DataParallel\(\)"),
+        ({"peak": "fast"}, "peak is 'fast'; give FLOP/s"),
+        ({"bytes_per_token": 0}, "bytes_per_token is 0; give a number above 0"),
+        ({"about": {"when": torch}}, "about is .*; give a dict of what JSON has"),
+        ({"loader": 5}, "loader is 5; give an iterator of batches"),
+        ({"model": tiny.model().bfloat16()}, "weights are torch.bfloat16, in which small updates are rounded away"),
+        ({"changes": {"lr": 10**400}}, "lr is 10.*; give a number above 0"),
         ({"device": "warp"}, "device is 'warp', which torch cannot use here"),
         ({"changes": {"documents": True}, "loader": tiny.loader()}, "give it documents=True too"),
     ],
@@ -275,6 +324,20 @@ def test_averaging(tmp_path):
 def test_bad_input_is_refused_in_words(given, said):
     with pytest.raises(ValueError, match=said):
         tiny.trainer(**given).run()
+
+
+def test_bad_input_numbers_of_the_wrong_kind():
+    for until in (2.5, "2", -1):
+        with pytest.raises(ValueError, match="until is"):
+            tiny.trainer().run(until=until)
+    with pytest.raises(ValueError, match=r"batches is 1\.5; give a whole number"):
+        evaluate(tiny.model(), tiny.corpus(), batch_size=2, context_len=16, batches=1.5)
+    with pytest.raises(ValueError, match=r"gpus is 1\.5; give a whole number"):
+        price(tiny.model().config, tiny.config(), gpus=1.5)
+    with pytest.raises(ValueError, match="mfu is 'a'; give a number"):
+        price(tiny.model().config, tiny.config(), mfu="a")
+    with pytest.raises(ValueError, match="made of fields and values"):
+        TrainConfig.from_dict(5)
 
 
 def test_bad_input_without_a_target_that_counts():
@@ -321,13 +384,13 @@ def test_masks_are_as_the_config_says_whatever_the_loader_tells():
     assert tiny.same(tiny.weights(plain), tiny.weights(told))
 
 
-def test_an_evaluation_that_is_no_number_is_saved_as_none(tmp_path):
+def test_a_state_whose_evaluation_is_no_number_is_not_saved(tmp_path):
     one = tiny.trainer(tmp_path / "run", dropout=0.0, changes={"steps": 1, "save_every": None})
     one.watch.evaluate = lambda **_: Evaluation(loss=math.nan, bits_per_byte=math.nan, tokens=5)
-    one.run()
+    with pytest.raises(NotFinite, match="step 1 left weights that give no numbers"):
+        one.run()
     assert [record["loss"] for record in one.history if record["kind"] == "eval"] == [None, None]
-    assert latest(tmp_path / "run").name == "step-000001"
-    assert not (tmp_path / "run" / "checkpoints" / "best.json").exists()
+    assert latest(tmp_path / "run") is None
 
 
 def test_the_tokenizer_of_a_run_goes_on_with_it(tmp_path):
@@ -340,3 +403,20 @@ def test_the_tokenizer_of_a_run_goes_on_with_it(tmp_path):
 def test_bad_input_a_loader_that_ends():
     with pytest.raises(ValueError, match="the loader has no batch left"):
         tiny.trainer(loader=iter([next(tiny.loader())]), changes={"eval_every": None}).run()
+
+
+def test_a_model_that_has_learned_goes_on(tmp_path):
+    """`Trainer` of a loaded model: it begins where that was, and the folder reads back."""
+    from lilllm.inference import load
+
+    tokenizer = CharTokenizer.train(["abc"])
+    first = tiny.trainer(tmp_path / "first", tokenizer=tokenizer, dropout=0.0)
+    first.run()
+    speaker = load(tmp_path / "first", dtype=torch.float32)
+    loss = evaluate(speaker.model, tiny.corpus(size=400), batch_size=4, context_len=tiny.T, batches=2).loss
+    given = {"tokenizer": speaker.tokenizer, "about": {"source": "first"}}
+    one = tiny.trainer(tmp_path / "second", model=speaker.model, **given)
+    one.run()
+    assert next(r["loss"] for r in one.history if r["kind"] == "eval") == pytest.approx(loss)
+    assert json.loads((tmp_path / "second" / "run.json").read_text())["about"] == {"source": "first"}
+    assert load(tmp_path / "second").model.config == load(tmp_path / "first").model.config
