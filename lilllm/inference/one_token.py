@@ -6,12 +6,16 @@ The arithmetic is that of the model's blocks, in another spelling:
     (a cos - b sin, b cos + a sin) =  (a, b) * (cos, cos) + (b, a) * (-sin, sin)    for all heads at once
     x + y W                        =  one call, addmm, into x itself
 
-For many tokens (`WORTH_IT`) of one row or two, on a processor, the two wide matrices of the feed-forward, half of the
-weights, are copied side by side and turned, so that they are read in the order in which they lie: a third less time for
-them. With more rows the sums take longer than the reading, and nothing is gained by that; but (W x^T)^T, the matrix
-first, is faster than x W^T: by a tenth for those two, by a third for the vocabulary.
+For many tokens (`WORTH_IT`) of one row, on a processor, the two wide matrices of the feed-forward, half of the weights,
+are copied side by side and turned, so that they are read in the order in which they lie: a third less time for them.
 
-Read in order:  serves (which models: pre-norm, RMSNorm, RoPE, SwiGLU, no biases: LilLM and Llama), OneToken
+Libraries of matrix products are made for many rows. With a few, and a matrix larger than a core's own cache (`NEAR`),
+they wait for memory. Two ways round that, for the matrices with many outputs; measured with torch's MKL on one core:
+
+    (W x^T)^T                          for 2 to 7 rows: a third to three quarters of the time of x W^T
+    read a block, then multiply by it  from 8 rows on: nine tenths to seven tenths; reading alone is not held up so
+
+Read in order:  serves (which models: pre-norm, RMSNorm, RoPE, SwiGLU, no biases: LilLM and Llama), Matrix, OneToken
 Shapes:         B rows, C, H, K, D as everywhere; P = D / 2
 Holds:          equal to the model's blocks, to float32's rounding
 """
@@ -45,8 +49,9 @@ _PLAIN = {
     "scale_embedding": False,
 }
 WORTH_IT = 64  # tokens after which copying has paid; it takes as long as some 15 steps gain
-FEW = 2  # rows
 LARGEST = 2**28  # bytes of the copy: a model of some 130M parameters
+NEAR = 2**20  # bytes of a matrix that stays in a core's own cache while it is multiplied
+SEVERAL = 8  # rows from which on a matrix is read before
 _PARTS = (nn.Linear, RMSNorm, GatedFeedForward, MultiHeadAttention, Block)
 
 
@@ -68,6 +73,30 @@ def serves(model: Decoder) -> bool:
     return not watched and not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
 
 
+class Matrix:
+    """``weight`` (F, C), and the way to multiply by it that is fastest for ``rows`` rows; see the top."""
+
+    def __init__(self, weight: Float[Tensor, "F C"], *, rows: int) -> None:
+        far = weight.nbytes > NEAR and weight.device.type == "cpu"
+        self.turned = weight.t()
+        self.first = weight if far and 1 < rows < SEVERAL else None
+        self.blocks = weight.split(max(1, NEAR // weight[0].nbytes)) if far and rows >= SEVERAL else ()
+
+    def times(self, x: Float[Tensor, "B C"]) -> Float[Tensor, "B F"]:
+        """x W^T."""
+        if self.first is not None:
+            return torch.mm(self.first, x.t()).t().contiguous()
+        if not self.blocks:
+            return torch.mm(x, self.turned)
+        y = x.new_empty(x.shape[0], self.turned.shape[1])
+        at = 0
+        for block in self.blocks:
+            block.sum()  # only to have it near
+            torch.mm(x, block.t(), out=y[:, at : at + len(block)])
+            at += len(block)
+        return y
+
+
 class OneToken:
     """The step of ``model`` for one token a row.
 
@@ -81,7 +110,7 @@ class OneToken:
     ) -> None:
         config = model.config
         self.heads = (config.n_heads, config.n_kv_heads, config.d_head)
-        self.table, self.output = model.embed.weight, model.output.t()
+        self.table, self.output = model.embed.weight, Matrix(model.output.detach(), rows=rows)
         dtype, root = self.table.dtype, config.d_model**0.5
         self.cos = torch.stack((cos, cos), 1).to(dtype)  # (S, 2, P)
         self.sin = torch.stack((-sin, sin), 1).to(dtype)
@@ -90,16 +119,16 @@ class OneToken:
         self.norm = named["norm.weight"] * root
         bytes_copied = 2 * config.n_layers * config.d_model * config.d_ff * dtype.itemsize
         cpu = self.table.device.type == "cpu"
-        copied = room >= WORTH_IT and rows <= FEW and bytes_copied <= LARGEST and cpu
-        self.first = cpu and rows > FEW  # the matrix
+        copied = room >= WORTH_IT and rows == 1 and bytes_copied <= LARGEST and cpu
         self.layers = []
         for number in range(config.n_layers):
             block = f"blocks.{number}."
             norm1, norm2 = (named[f"{block}{norm}.weight"] * root for norm in ("norm1", "norm2"))
-            qkv, out = (named[f"{block}attention.{part}.weight"].t() for part in ("qkv", "out"))
-            gate, up, down = (named[f"{block}ffn.{part}.weight"].t() for part in ("gate", "up", "down"))
-            wide = torch.cat((gate, up), 1).contiguous() if copied else None  # (C, 2 F)
-            self.layers.append((norm1, qkv, out, norm2, gate, up, down, wide))
+            qkv, out = (named[f"{block}attention.{part}.weight"] for part in ("qkv", "out"))
+            gate, up, down = (named[f"{block}ffn.{part}.weight"] for part in ("gate", "up", "down"))
+            wide = torch.cat((gate, up)).t().contiguous() if copied else None  # (C, 2 F)
+            to_heads, to_gate, to_up = (Matrix(each, rows=rows) for each in (qkv, gate, up))
+            self.layers.append((norm1, to_heads, out.t(), norm2, to_gate, to_up, down.t(), wide))
 
     def __call__(
         self,
@@ -118,10 +147,10 @@ class OneToken:
         x = F.embedding(ids, self.table)  # (B, C)
         streams = []
         keys, values = cache.k[:, :, :, : past + 1], cache.v[:, :, :, : past + 1]
-        for layer, (norm1, qkv, out, norm2, gate, up, down, wide) in enumerate(self.layers):
+        for layer, (norm1, to_heads, out, norm2, to_gate, to_up, down, wide) in enumerate(self.layers):
             if layer in layers:
                 streams.append(x[:, None].clone())
-            heads = torch.mm(self._normed(x, norm1), qkv).view(B, H + 2 * K, 2, D // 2)
+            heads = to_heads.times(self._normed(x, norm1)).view(B, H + 2 * K, 2, D // 2)
             qk, v = heads.split((H + K, K), 1)
             qk = (qk * cos).addcmul_(qk.flip(2), sin).view(B, H + K, D)
             k_all, v_all = keys[layer], values[layer]  # (B, K, S, D)
@@ -133,16 +162,11 @@ class OneToken:
             normed = self._normed(x, norm2)
             if wide is not None:
                 gated, brought = torch.mm(normed, wide).chunk(2, 1)  # (B, F) each
-            elif self.first:
-                gated, brought = (torch.mm(matrix.t(), normed.t()).t() for matrix in (gate, up))
             else:
-                gated, brought = torch.mm(normed, gate), torch.mm(normed, up)
+                gated, brought = to_gate.times(normed), to_up.times(normed)
             x.addmm_(F.silu(gated, inplace=True).mul_(brought), down)
         cache.advance(1)
-        normed = self._normed(x, self.norm)
-        if self.first:
-            return torch.mm(self.output.t(), normed.t()).t().contiguous(), streams
-        return torch.mm(normed, self.output), streams
+        return self.output.times(self._normed(x, self.norm)), streams
 
     def _normed(self, x: Tensor, gain: Tensor) -> Tensor:
         return x.div(torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(self.eps)).mul_(gain)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lilllm.inference import GREEDY, DoLa, Factual, Sampler, Session, generate, steps
+from lilllm.inference import GREEDY, DoLa, Factual, Sampler, Session, generate, steps, top_p
+from lilllm.inference.factual import nucleus_p
 from lilllm.inference.one_token import serves
 from lilllm.models import Decoder
 from tests.inference.decoding import KINDS, decoder
@@ -70,19 +71,25 @@ def test_a_long_prompt_is_scored_in_pieces_alike(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-11)])
 @pytest.mark.parametrize("kind", ["lillm", "untied"])
-@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize(("way", "rows"), [("plain", 4), ("copied", 1), ("first", 4), ("blocks", 9)])
 def test_one_token_is_the_blocks(
-    kind: str, dtype: torch.dtype, tolerance: float, copied: bool, monkeypatch: pytest.MonkeyPatch
+    kind: str, dtype: torch.dtype, tolerance: float, way: str, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, prompts = decoder(kind).to(dtype), PROMPTS[: 2 if copied else 4]
+    model, prompts = decoder(kind).to(dtype), (PROMPTS * 3)[:rows]
     assert serves(model)
-    monkeypatch.setattr("lilllm.inference.one_token.WORTH_IT", 1)
+    if way == "copied":
+        monkeypatch.setattr("lilllm.inference.one_token.WORTH_IT", 1)
+    if way in ("first", "blocks"):
+        monkeypatch.setattr("lilllm.inference.one_token.NEAR", 7 * model.embed.weight[0].nbytes)  # the last is shorter
     fast, plain = Session(model, prompts, room=9, layers=(1, 2)), Session(model, prompts, room=9, layers=(1, 2))
     plain._one_token = None
     assert fast._one_token is not None
-    assert (fast._one_token.layers[0][-1] is not None) == copied
+    output, blocks = fast._one_token.output, -(-model.config.vocab_size // 7)
+    assert (fast._one_token.layers[0][-1] is not None) == (way == "copied")
+    assert (output.first is not None) == (way == "first")
+    assert len(output.blocks) == (blocks if way == "blocks" else 0)
     torch.testing.assert_close(fast.start(), plain.start())
-    ids = torch.tensor([7, 8, 9, 0])[: len(prompts)]
+    ids = torch.tensor([7, 8, 9, 0] * 3)[:rows]
     for _ in range(9):
         got, wanted = fast.feed(ids), plain.feed(ids)
         scale = float(wanted.abs().max())
@@ -91,6 +98,28 @@ def test_one_token_is_the_blocks(
         for one, other in zip(fast.streams, plain.streams, strict=True):
             torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance * float(other.abs().max()))
         ids = (ids * 3 + 1) % 40
+
+
+OTHERS: dict[str, object] = {
+    "norm": "layer",
+    "norm_place": "post",
+    "activation": "geglu",
+    "positions": "alibi",
+    "qkv_bias": True,
+    "out_bias": True,
+    "ffn_bias": True,
+    "qk_norm": True,
+    "window": 4,
+    "scale_embedding": True,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_one_token_serves_no_model_that_differs_in_a_single_option(name: str) -> None:
+    model = decoder(**{name: OTHERS[name]})
+    assert not serves(model)
+    cached, plain = (generate(model, PROMPTS, max_new=4, sampler=GREEDY, cache=kept) for kept in (True, False))
+    assert [each.tokens for each in cached] == [each.tokens for each in plain]
 
 
 def test_one_token_serves_only_what_it_equals() -> None:
@@ -168,6 +197,87 @@ def test_ids_beyond_the_limit_are_never_drawn() -> None:
     model = decoder()
     rows = generate(model, PROMPTS * 8, max_new=15, sampler=Sampler(temperature=3.0), limit=5)
     assert {token for row in rows for token in row.tokens} == set(range(5))
+    for row in rows[:4]:  # but they count among what the model could have said
+        text = torch.tensor([row.prompt + row.tokens])
+        with torch.no_grad():
+            scores = model(text[:, :-1]).log_softmax(-1)[0, len(row.prompt) - 1 :]
+        wanted = scores.gather(-1, text[0, len(row.prompt) :, None]).squeeze(-1)
+        torch.testing.assert_close(torch.tensor(row.logprobs), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_nucleus_narrows_from_the_first_token_that_is_generated() -> None:
+    """What each step was drawn from is the nucleus of the model's own logits, its p counted here in plain Python."""
+    model, factual = decoder(), Factual(frozenset(range(0, 40, 5)), p=0.95, decay=0.6, floor=0.3)
+    t, since = 1, 0
+    told = steps(
+        model, PROMPTS[0], max_new=20, sampler=Sampler(temperature=4, factual=factual), generator=seeded(1)[0], top=40
+    )
+    said = list(PROMPTS[0])
+    for step in told:
+        with torch.no_grad():
+            logits = model(torch.tensor([said]))[0, -1] / 4
+        wanted = top_p(logits, nucleus_p(t, p=0.95, decay=0.6, floor=0.3)) > -torch.inf
+        assert {token for token, _ in step.allowed} == set(wanted.nonzero().flatten().tolist())
+        said.append(step.token)
+        t, since = (1, since + 1) if step.token in factual.ends else (t + 1, since)
+    assert 0 < since < 20  # sentences of several tokens, and more than one
+
+
+def test_a_greedy_choice_is_made_after_the_repetition_penalty() -> None:
+    model, penalty = decoder(), 1.8
+    (made,) = generate(model, [PROMPTS[0]], max_new=12, sampler=Sampler(temperature=0, repetition_penalty=penalty))
+    (plain,) = generate(model, [PROMPTS[0]], max_new=12, sampler=GREEDY)
+    assert made.tokens != plain.tokens
+    said = list(PROMPTS[0])
+    for token in made.tokens:
+        with torch.no_grad():
+            logits = model(torch.tensor([said]))[0, -1]
+        for each in set(said):
+            logits[each] *= penalty if logits[each] < 0 else 1 / penalty
+        assert token == int(logits.argmax())
+        said.append(token)
+
+
+def test_padding_is_nothing_that_was_said() -> None:
+    """A penalty on padding would show: the token that pads would be one that the row holds anyway, or none."""
+    model = decoder()
+    with torch.no_grad():
+        model.embed.weight[0] *= 3  # token 0 is often the likeliest
+    how = Sampler(temperature=0, repetition_penalty=5.0)
+    together = generate(model, PROMPTS, max_new=6, sampler=how)
+    alone = [generate(model, [prompt], max_new=6, sampler=how)[0] for prompt in PROMPTS]
+    assert [each.tokens for each in together] == [each.tokens for each in alone]
+    assert sum(0 in each.tokens for each in alone) > 1
+
+
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("fast", [True, False])
+def test_rows_in_another_order_go_on_as_they_were(cache: bool, fast: bool) -> None:
+    """Of different lengths, each with its own padding; one of them twice, one not at all."""
+    model, rows = decoder(), [2, 0, 2, 1]
+    ids = torch.tensor([7, 8, 9, 0])
+    moved, straight = (Session(model, given, room=4, cache=cache) for given in (PROMPTS, [PROMPTS[i] for i in rows]))
+    for session in (moved, straight) if not fast else ():
+        session._one_token = None
+    moved.start()
+    straight.start()
+    moved.feed(ids)
+    straight.feed(ids[rows])
+    moved.reorder(torch.tensor(rows))
+    assert torch.equal(moved.tokens[:, -2:], straight.tokens[:, -2:])
+    for each in (ids, ids.flip(0)):
+        got, wanted = moved.feed(each), straight.feed(each)
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_layers_of_a_half_are_those_of_the_model() -> None:
+    for tied, layers in ((True, (2,)), (False, (0, 2))):
+        model = decoder(n_layers=6, tied=tied)
+        named, told = (
+            next(steps(model, PROMPTS[1], max_new=1, sampler=Sampler(dola=how), top=40, generator=seeded(1)[0]))
+            for how in (DoLa("low"), DoLa(layers))
+        )
+        assert named == told
 
 
 def test_the_same_seed_gives_the_same_and_another_another() -> None:
