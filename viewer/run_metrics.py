@@ -4,13 +4,12 @@
     metrics.refresh()               reads what is new, and only that
     metrics.train.column("loss")    numbers, one a logged step
 
-Read in order:  Table (rows of numbers that grow), Metrics.refresh, Metrics._take (one line), standing (how a run does)
+Read in order:  Metrics.refresh, Metrics._take (one line), standing (how a run does); its numbers are in `run_table`
 Robust:         a last line without its end waits for it; lines that are torn, foreign or absurd are skipped and
                 counted; a file that was written anew is read anew. NaN and null are NaN, and stand as gaps
 A step again:   a run that was killed goes on from a checkpoint and says some steps twice; the later words replace the
                 earlier ones from that step on
-Memory:         of training at most 2^19 rows are kept, every second once there are more (then every fourth, ...);
-                of samples and events the newest few hundred
+Memory:         of samples and events the newest few hundred are kept, of rows what `run_table` says
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
+from run_table import TOO_LARGE, Table
 
 from lilllm.runtime.run_folders import open_regular
 
@@ -32,12 +31,10 @@ TRAIN = (*AXES, "loss", "lr", "grad_norm", "tokens_per_second", "mfu", "memory_b
 EVAL = (*AXES, "loss", "bits_per_byte")
 PAUSE = 60.0  # seconds without a word after which a run is no longer taken for alive
 ENDINGS = {"done": "done", "interrupted": "interrupted", "nan": "stopped: not a number"}
-_MOST_ROWS = 1 << 19
 _MOST_WORDS = 400  # samples and events
 _LONGEST_TEXT = 20_000
 _LONGEST_LINE = 1 << 22
 _CHUNK = 1 << 22
-_TOO_LARGE = 1e15  # no loss, rate or size of a run; squares and sums of what is below it stay finite
 _TAIL = 64
 
 
@@ -69,58 +66,6 @@ class Word(NamedTuple):
     seconds: float
     kind: str
     text: str
-
-
-class Table:
-    """Rows of numbers in increasing order of step, in an array that doubles when it is full."""
-
-    def __init__(self, names: tuple[str, ...], most: int = _MOST_ROWS) -> None:
-        self.names, self.most, self.stride = names, most, 1
-        self._rows = np.empty((256, len(names)))
-        self._n = self._seen = 0
-        self._new: list[tuple[float | None, ...]] = []
-
-    def __len__(self) -> int:
-        return self._n
-
-    def add(self, row: tuple[float | None, ...]) -> None:
-        """A row; those of its step and of later ones go. It is seen after `flush`."""
-        self.cut(row[0] or 0.0)
-        self._seen += 1
-        if self._seen % self.stride == 0:
-            self._new.append(row)
-
-    def cut(self, step: float) -> None:
-        """Take away the rows from ``step`` on."""
-        while self._new and (self._new[-1][0] or 0.0) >= step:
-            self._new.pop()
-        if not self._new and self._n and self._rows[self._n - 1, 0] >= step:
-            self._n = int(np.searchsorted(self._rows[: self._n, 0], step))
-
-    def flush(self) -> None:
-        if not self._new:
-            return
-        new = np.array(self._new, dtype=float)  # None becomes NaN
-        new[~(np.abs(new) < _TOO_LARGE)] = math.nan
-        self._new = []
-        if self._n + len(new) > len(self._rows):  # into a new array: whoever reads the old one is not disturbed
-            rows = np.empty((2 * (self._n + len(new)), len(self.names)))
-            rows[: self._n] = self._rows[: self._n]
-            self._rows = rows
-        self._rows[self._n : self._n + len(new)] = new
-        self._n += len(new)
-        while self._n > self.most:
-            self._rows = self._rows[1 : self._n : 2].copy()
-            self._n = len(self._rows)
-            self.stride *= 2
-
-    def column(self, name: str) -> np.ndarray:
-        return self._rows[: self._n, self.names.index(name)]
-
-    @property
-    def last(self) -> dict[str, float]:
-        """The newest row by names; empty if there is none."""
-        return dict(zip(self.names, self._rows[self._n - 1].tolist(), strict=True)) if self._n else {}
 
 
 class Metrics:
@@ -242,7 +187,7 @@ def _word(read: _Line, kind: str, text: str) -> Word:
 
 
 def _number(value: float | None) -> float:
-    return value if value is not None and abs(value) < _TOO_LARGE else math.nan
+    return value if value is not None and abs(value) < TOO_LARGE else math.nan
 
 
 class Standing(NamedTuple):

@@ -11,7 +11,8 @@ from html import escape
 
 import numpy as np
 from plain import written
-from run_metrics import Metrics, Standing, Table, Word
+from run_metrics import Metrics, Standing, Word
+from run_table import Table
 
 SAMPLES = 40  # shown of one run
 _SHOWN_TEXT = 1500

@@ -3,7 +3,7 @@
 Read in order:  samplers (which tokens may come), factual and dola (two more), drawing (one of them), session (the model
                 at work on a batch, with its cache), generation (prompts to answers), beam (the best answer as a whole),
                 stop (tokens to text as they come), speaker and talk (all of it, for text), conversation (turns),
-                loading (from a folder or the hub); given: what callers may give
+                sources and loading (from a folder or the hub); given: what callers may give
 """
 
 from __future__ import annotations

@@ -228,6 +228,15 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
             read_json(tmp_path / "run" / name)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="files with holes are another matter there")
+def test_no_more_is_read_than_a_bound(tmp_path: Path) -> None:
+    path = tmp_path / "best.json"
+    path.write_text("{}")
+    os.truncate(path, 1 << 40)  # all hole: to read it whole would be a MemoryError
+    with pytest.raises(ValueError, match=r"is damaged \(more than 1,048,576 bytes\)"):
+        read_json(path)
+
+
 def test_pages_that_need_no_model_import_no_torch() -> None:
     """Nor does asking which run is the newest."""
     code = """

@@ -241,7 +241,7 @@ def test_a_line_without_end_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_of_a_million_lines_a_bounded_number_of_rows_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    table = reading.Table(("step", "loss"), most=1000)
+    table = module("run_table").Table(("step", "loss"), most=1000)
     for step in range(1, 100_001):
         table.add((float(step), 1 / step))
         if step % 777 == 0:
