@@ -1,6 +1,6 @@
 """What `lilllm train` does where torchrun started several of it; alone, the same calls do what one process needs.
 
-Read in order: join, ranks, birthplace, leave; prefix and lost, for errors.
+Read in order: join, ranks, birthplace, leave; prefix, no_room and lost, for errors.
 """
 
 from __future__ import annotations
@@ -69,6 +69,19 @@ def leave() -> None:
 def prefix() -> str:
     """Whose message it is."""
     return f"rank {os.environ['RANK']}: " if "RANK" in os.environ and "WORLD_SIZE" in os.environ else ""
+
+
+def no_room(error: RuntimeError) -> str | None:
+    """What to tell where a GPU's memory is full; None: ``error`` is about something else."""
+    import torch
+
+    if not isinstance(error, torch.OutOfMemoryError):
+        return None
+    first = ". ".join(str(error).split(". ")[:2])
+    return (
+        f"{prefix()}the GPU has no memory left ({first}); give a smaller --micro-batch: gradients are summed over more "
+        "of them, and what is learned stays the same"
+    )
 
 
 def lost(error: RuntimeError) -> str | None:

@@ -101,7 +101,7 @@ def command(ctx: click.Context, **given: Any) -> None:
     except (ValueError, OSError, FloatingPointError, ImportError) as error:
         raise click.ClickException(f"{together.prefix()}{error}") from None
     except RuntimeError as error:
-        if (told := together.lost(error)) is None:
+        if (told := together.no_room(error) or together.lost(error)) is None:
             raise
         raise click.ClickException(told) from None
 

@@ -73,6 +73,7 @@ def prepared(
             rank=parallel.rank,
             world_size=parallel.world_size,
             documents=config.documents,
+            pin_memory=device.type == "cuda",
         ),
         validation=made.validation,
         folder=folder,

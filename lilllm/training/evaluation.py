@@ -86,7 +86,7 @@ def evaluate(
                 if kept and mine:
                     count += kept
                     nats += float(model.loss(*_moved(batch, device), **_documents(batch, device))) * kept
-                elif not mine and parallel.world_size > 1:  # every rank takes part in what ranks do together
+                elif parallel.world_size > 1:  # every rank takes part in what ranks do together
                     model.loss(*_moved(batch, device), **_documents(batch, device))
     finally:
         model.train(was_training)

@@ -4,8 +4,11 @@
 until about step 2,200 and is 0.26 at step 2,700, once the model keeps the people of a story apart (seed 0; at the end
 0.251, where the text's entropy is 0.242). With fewer steps it may stop before that.
 
-The others are for GPUs: some 20 tokens a parameter or more, in batches of half a million tokens, as models of their
-size are trained (Brown et al. 2020, arXiv:2005.14165, table 2.1).
+The two larger ones are for GPUs, 8.4 billion tokens each: 215 a parameter for lillm-39m, 29 for lillm-300m (at 20 a
+FLOP of training goes furthest: Hoffmann et al. 2022, arXiv:2203.15556). Batches are half a million tokens, as of GPT-3's
+125M and 350M (Brown et al. 2020, arXiv:2005.14165, table 2.1). Rates are those of others of their size: 1e-3 for 70M
+(Biderman et al. 2023, arXiv:2304.01373, Pythia), 6e-4 for 256M in batches as large (Dey et al. 2023, arXiv:2304.03208,
+Cerebras-GPT); GPT-3's 350M had half of that. Neither recipe has been run to its end yet. Other presets get a guess.
 """
 
 from __future__ import annotations
@@ -39,11 +42,18 @@ def recipe(preset: str, device: torch.device | str, **given: Any) -> TrainConfig
         ValueError: what does not go together.
     """
     device, values = torch.device(device), dict(RECIPES.get(preset, _OTHERS))
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        values["precision"] = "bf16"
+    if device.type == "cuda":
+        values["precision"] = _low_precision()
     if device.type == "cpu" and values.get("micro_batch", 0) > _CPU_ROWS:
         values["micro_batch"] = _CPU_ROWS
     values |= {name: value for name, value in given.items() if value is not None}
     if given.get("micro_batch") is None and values.get("micro_batch") and values["batch_size"] % values["micro_batch"]:
         values["micro_batch"] = None if values["batch_size"] < values["micro_batch"] else 1
     return TrainConfig(**values)
+
+
+def _low_precision() -> str:
+    """bf16; on GPUs without it (before Ampere: T4, V100), where torch imitates it slowly, fp16. Nothing is known of a
+    GPU that is not here."""
+    has = not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if has else "fp16"

@@ -47,6 +47,11 @@ class FullyShard(Ranks):
 
     def __init__(self, *, precision: str = "fp32", seed: int = 0) -> None:
         super().__init__()
+        try:
+            from torch.distributed.checkpoint import HuggingFaceStorageWriter  # noqa: F401
+            from torch.distributed.fsdp import fully_shard  # noqa: F401
+        except ImportError:
+            raise ValueError(f"torch {torch.__version__} is too old for FSDP here; install a newer one") from None
         if precision == "fp16":
             raise ValueError("precision fp16 and FSDP do not go together here; give bf16, whose loss needs no scale")
         self._precision, self._seed = precision, seed

@@ -10,7 +10,7 @@ Read in order:  Trainer (what it is given), run (the loop), _update, _look, save
                 `ending` (how a run ends), `state` and `checkpoint` (files), `alone` (what several processes would do
                 otherwise)
 Holds:          resumed from any checkpoint, the weights are those of an undisturbed run, to the bit (same machine,
-                threads and torch)
+                threads and torch; on a GPU up to rounding: attention's gradients are summed there in any order)
 Leaves out:     what data to train on (`lilllm.data`), several processes (`lilllm.training.parallel`)
 """
 
@@ -63,7 +63,7 @@ class Trainer:
         progress: a bar in a terminal or notebook, lines elsewhere.
         log: "wandb", "tensorboard".
         resume: go on from the newest checkpoint of ``folder``, or begin if it has none.
-        peak: FLOP/s of the device, for MFU; None: as its maker says, and of a CPU nothing.
+        peak: FLOP/s of the device, for MFU; None: in bf16 as its maker says, and of a CPU nothing.
         about: for run.json, whatever the caller wants to find there again.
     Raises:
         ValueError: what does not go together. FileExistsError: the folder holds a run, and ``resume`` is not asked.
@@ -122,6 +122,8 @@ class Trainer:
         writes = self.folder if self.parallel.writes else None
         self.metrics = Metrics(writes, open_outlets(log, writes, self.about) if self.parallel.writes else ())
         self.report = Report(progress and self.parallel.writes)
+        if self.device.type == "cuda" and self._mfu.peak is None:
+            self.report.say("no MFU: the peak of this GPU is not known here (peak=, in FLOP/s)")
         if resume:
             self.resume()
 

@@ -10,10 +10,16 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 
-from lilllm.training import parallel
+from lilllm.commands import train
+from lilllm.data.loader import sequential
+from lilllm.training import evaluate, parallel
+from lilllm.training.alone import ALONE
 from lilllm.training.mfu import gpu_peak
 from lilllm.training.parallel import World
+from lilllm.training.recipes import recipe
+from tests.training import tiny
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +108,46 @@ def test_no_gpu_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match="torch sees 0 GPUs; give --device cpu"):
         parallel.join(World(0, 2, 0, 2), "cuda")
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "fp16")])
+def test_a_gpu_without_bf16_gets_fp16(monkeypatch: pytest.MonkeyPatch, native: bool, precision: str) -> None:
+    """torch says that it can, for it can imitate it; that is slow."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
+    assert recipe("lillm-39m", torch.device("cuda")).precision == precision
+    assert recipe("lillm-39m", torch.device("cpu")).precision == "fp32"
+
+
+def test_a_full_gpu_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> int:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1")
+
+    monkeypatch.setattr("lilllm.commands.train._train", full)
+    told = CliRunner().invoke(train.command, [])
+    assert told.exit_code == 1
+    assert (
+        "no memory left (CUDA out of memory. Tried to allocate 2.00 GiB); give a smaller --micro-batch" in told.output
+    )
+
+
+def test_every_rank_runs_the_model_on_what_counts_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With FSDP a model is gathered from all ranks: one that left a batch out would leave the others waiting."""
+    called = 0
+
+    class Two(type(ALONE)):  # type: ignore[misc]
+        world_size = 2
+
+    def loss(*_: Any, **__: Any) -> torch.Tensor:
+        nonlocal called
+        called += 1
+        return torch.tensor(1.0)
+
+    masked = sequential(tiny.corpus(size=100), 2, tiny.T)
+    first = next(masked)
+    first.targets.fill_(-100)
+    model = tiny.model()
+    monkeypatch.setattr(model, "loss", loss)
+    monkeypatch.setattr("lilllm.training.evaluation.loader.sequential", lambda *_, **__: iter([first, *masked]))
+    evaluate(model, tiny.corpus(size=100), batch_size=2, context_len=tiny.T, parallel=Two())
+    assert called == 3  # batches of six windows
