@@ -47,6 +47,7 @@ EXERCISE = Exercise(
         ([1.0, 2.0], np.array([1.0, 2.0]), False),
         (torch.tensor([float("nan")]), torch.tensor([float("nan")]), False),
         (torch.tensor([float("inf")]), torch.tensor([float("inf")]), True),
+        (torch.tensor([float("inf"), 1.0]), torch.tensor([float("inf"), 2.0]), False),
         (torch.tensor([1e-6]), torch.tensor([2e-6]), False),  # small numbers are compared as such
         (torch.zeros(0), torch.zeros(0), True),
         ((torch.tensor([1.0]), 2), (torch.tensor([1.0]), 2), True),
@@ -90,6 +91,22 @@ def test_the_element_of_a_list_is_named() -> None:
         EXERCISE, mistakes=(), cases=lambda: [Case((ROWS,), (ROWS, ROWS[0]))], solution=lambda x: (x, x[0])
     )
     assert "Of element 1: the answer should have shape (2,)" in judge(exercise, lambda x: (x, x)).message
+
+
+def test_an_element_of_another_kind_is_no_array_to_speak_of() -> None:
+    exercise = replace(EXERCISE, mistakes=(), cases=lambda: [Case((ROWS,), (ROWS, ROWS[0]))])
+    assert "differs from the expected one" in judge(exercise, lambda x: (x, 3)).message
+    assert "Of element 1: the answer should have shape (2,)" in judge(exercise, lambda x: (3, x)).message
+
+
+def test_nan_is_no_news_where_nan_is_expected() -> None:
+    nan = torch.tensor([float("nan"), 1.0])
+    exercise = replace(
+        EXERCISE, mistakes=(), cases=lambda: [Case((nan,), nan)], equal=lambda got, wanted: same(got, wanted, nan=True)
+    )
+    assert judge(exercise, torch.clone).kind == "solved"
+    assert "holds NaN" not in judge(exercise, lambda x: x * 2).message
+    assert "holds NaN" in judge(replace(exercise, cases=lambda: [Case((nan,), torch.ones(2))]), torch.clone).message
 
 
 def test_a_tensor_changed_in_place_is_noticed() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,27 @@ def test_a_mistake_must_explain_every_failure() -> None:
     assert report(lambda x: x + 2 if x < 5 else 0).verdict.message == "Twice a number is even."
 
 
+def test_a_mistake_that_explains_every_failure_is_told_though_the_rest_is_right() -> None:
+    assert report(lambda x: x + 2 if x == 5 else 2 * x).verdict.message == "You add two."
+
+
+def test_a_mistake_that_raises_is_known_by_what_it_raises() -> None:
+    def off_the_end(x: int) -> int:
+        return [0][x]
+
+    def by_zero(x: int) -> int:
+        return x // 0
+
+    both = replace(EXERCISE, mistakes=(Mistake(by_zero, "By zero."), Mistake(off_the_end, "Off the end.")))
+    assert judge(both, lambda x: (1, 2)[x + 1]).message.endswith("Off the end.")
+
+
+def test_an_own_comparison_that_cannot_compare_finds_no_right_answer() -> None:
+    own = replace(EXERCISE, equal=lambda got, wanted: got.real == wanted.real)
+    assert judge(own, doubled).kind == "solved"
+    assert judge(own, lambda x: "two").kind == "wrong"
+
+
 def test_without_a_known_mistake_or_broken_property_the_example_speaks() -> None:
     assert "work the example through by hand" in report(lambda x: 4 * x).verdict.message
 
@@ -189,6 +211,15 @@ def test_an_exception_shows_the_readers_own_line() -> None:
     assert "line 3 of your function: return y / 0" in text
 
 
+def test_an_exception_in_a_function_that_calls_itself_shows_the_line_that_raised() -> None:
+    def broken(x):
+        if x > 3:
+            return 1 / 0
+        return broken(x + 1)
+
+    assert "line 3 of your function: return 1 / 0" in str(report(broken))
+
+
 def test_an_exception_below_the_readers_code_shows_the_line_that_called() -> None:
     def broken(x):
         return random.choice([])
@@ -245,6 +276,13 @@ def test_an_endless_loop_is_stopped(function: object) -> None:
     assert "Stopped after 0.2 s, where a moment is enough: is there a loop" in str(found)
 
 
+def test_after_an_endless_loop_nothing_else_is_tried() -> None:
+    """A reader waits for one case, not for all of them."""
+    tried: list[int] = []
+    found = report(lambda x: tried.append(x) or endless(x))
+    assert (found.verdict.kind, tried) == ("endless", [1])
+
+
 def test_an_endless_loop_is_stopped_in_another_thread_too() -> None:
     kinds: list[str] = []
     thread = threading.Thread(target=lambda: kinds.append(report(endless).verdict.kind))
@@ -289,6 +327,15 @@ def test_a_changed_argument_is_noticed_and_the_case_is_kept() -> None:
     assert found.verdict.kind == "changed"
     assert "changes what it was given" in str(found)
     assert "bpe_encode('ab', [('a', 'b')])" in str(found)  # as it was before the call
+
+
+def test_an_argument_that_only_a_later_case_changes_is_noticed() -> None:
+    lists = replace(EXERCISE, cases=lambda: [Case(([1],), [1]), Case(([2, 1],), [1, 2])], mistakes=(), properties=())
+    assert judge(lists, sorted).kind == "solved"
+    found = judge(lists, lambda x: x.sort() or x)
+    assert found.kind == "changed"
+    assert found.case is not None
+    assert found.case.arguments == ([2, 1],)
 
 
 def test_an_argument_changed_and_nothing_returned() -> None:
@@ -373,6 +420,7 @@ def test_a_negative_hint_is_an_error() -> None:
         ([[1.0]], [[1.0, 2.0]], False),
         ({"a": 0.1 + 0.2}, {"a": 0.3}, True),
         ({"a": 1}, {"b": 1}, False),
+        ({"a": 1, "b": 2}, {"a": 1}, False),
         (b"a", "a", False),
     ],
 )
