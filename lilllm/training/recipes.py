@@ -5,8 +5,8 @@ until about step 2,200 and is 0.26 at step 2,700, once the model keeps the peopl
 0.251, where the text's entropy is 0.242). With fewer steps it may stop before that.
 
 The two larger ones are for GPUs, 8.4 billion tokens each: 215 a parameter for lillm-39m, 29 for lillm-300m (at 20 a
-FLOP of training goes furthest: Hoffmann et al. 2022, arXiv:2203.15556). Batches are half a million tokens, as of GPT-3's
-125M and 350M (Brown et al. 2020, arXiv:2005.14165, table 2.1). Rates are those of others of their size: 1e-3 for 70M
+FLOP of training goes furthest: Hoffmann et al. 2022, arXiv:2203.15556). Batches are half a million tokens, as GPT-3's
+of 125M and 350M (Brown et al. 2020, arXiv:2005.14165, table 2.1). Rates are those of others of their size: 1e-3 for 70M
 (Biderman et al. 2023, arXiv:2304.01373, Pythia), 6e-4 for 256M in batches as large (Dey et al. 2023, arXiv:2304.03208,
 Cerebras-GPT); GPT-3's 350M had half of that. Neither recipe has been run to its end yet. Other presets get a guess.
 """
