@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @speaking
 @click.option("--n", "n", type=click.IntRange(1, 10_000), default=1, show_default=True, help="How many answers.")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End where this would come; may be given again.")
-@click.option("--beams", type=click.IntRange(1, 1000), metavar="WIDTH", help="Beam search; draws nothing.")
+@click.option("--beams", type=click.IntRange(1, 1000), metavar="WIDTH", help="Beam search, which draws nothing.")
 @click.option("--stream/--no-stream", default=True, show_default=True, help="Show text as it comes.")
 @click.option("--echo/--no-echo", default=True, show_default=True, help="Show the prompt before the answer.")
 @click.option("--logprobs", is_flag=True, help="Then list each token with its log-probability and the likeliest.")
@@ -58,6 +58,7 @@ def command(
         speaker = open_speaker(model, device)
         plain = (lambda text: text) if raw else harmless
         if beams is not None:
+            _refuse_drawing(stop, logprobs)
             _beams(speaker, prompt, beams, n, max_new, echo, plain, as_json)
             return
         first = secrets.randbelow(2**32) if seed is None else seed
@@ -75,6 +76,16 @@ def command(
                 note(f"the model's context of {speaker.context_len} tokens is full")
             elif talk.ended == "length":
                 note(f"ended after {max_new} tokens; --max-new asks for more")
+
+
+def _refuse_drawing(stop: tuple[str, ...], logprobs: bool) -> None:
+    """Options that a search has no use for, which would be ignored."""
+    typed = click.get_current_context().get_parameter_source
+    useless = [name for name in (*SAMPLER, "seed") if typed(name) is click.core.ParameterSource.COMMANDLINE]
+    useless += ["stop"] * bool(stop) + ["logprobs"] * logprobs
+    if useless:
+        options = ", ".join("--" + name.replace("_", "-") for name in useless)
+        raise ValueError(f"--beams finds the likeliest answer and draws nothing; leave out {options}, or --beams")
 
 
 def _stdin() -> str:

@@ -99,7 +99,8 @@ def command(ctx: click.Context, **given: Any) -> None:
     try:
         ctx.exit(_train(ctx, given))
     except (ValueError, OSError, FloatingPointError, ImportError) as error:
-        raise click.ClickException(f"{together.prefix()}{error}") from None
+        said = error.strerror if isinstance(error, OSError) and error.strerror and not error.filename else str(error)
+        raise click.ClickException(f"{together.prefix()}{said}") from None
     except RuntimeError as error:
         if (told := together.no_room(error) or together.lost(error)) is None:
             raise

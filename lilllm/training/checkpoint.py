@@ -229,8 +229,8 @@ def _told(error: OSError, folder: Path, step: int) -> OSError:
     rest = "there is none yet" if last is None else f"{last} is whole"
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space" in str(error)
     what = "the disk is full" if full else str(error.strerror or error)
-    return OSError(
-        error.errno,
+    message = (
         f"the checkpoint of step {step} could not be written to {folder}: {what}. Of the checkpoints before it, "
-        f"{rest}. Make room, then go on with --resume",
+        f"{rest}. {'Make room' if full else 'Mend that'}, then go on with --resume"
     )
+    return OSError(message) if error.errno is None else OSError(error.errno, message)

@@ -162,6 +162,8 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(folder: Path, monkeypa
         (("a", "--stop", ""), "a stop string is empty"),
         (("a", "--beams", 1, "--n", 2), "finds no more than 1"),
         (("a", "--dola"), "no low layer of 3 is left"),
+        (("a", "--beams", "2", "--temperature", "0.5"), "draws nothing; leave out --temperature, or --beams"),
+        (("a", "--beams", "2", "--seed", "1", "--top-k", "3", "--stop", "x"), "leave out --top-k, --seed, --stop"),
         (("a", "--device", "nowhere"), "device is 'nowhere', which torch cannot use here"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 from lilllm import __main__ as program
 from lilllm import models
 from lilllm.commands import train
-from lilllm.models import ModelConfig
+from lilllm.models import ModelConfig, export
 
 SMALL = ModelConfig(vocab_size=300, n_layers=1, d_model=16, n_heads=2, context_len=32)
 
@@ -144,6 +146,96 @@ def test_a_resumed_run_is_that_run(run, tmp_path):
     code, _, err = run("--resume", "--out", "r")
     assert code == 2
     assert "run.json is damaged" in err
+
+
+@pytest.fixture
+def text(tmp_path):
+    (tmp_path / "mine.txt").write_text("one two three four five six seven eight nine ten\n" * 2000)
+    return ["--data", "mine.txt", "--batch", 2, "--device", "cpu", "--steps", 3]
+
+
+def last(folder):
+    return sorted((folder / "checkpoints").glob("step-*"))[-1]
+
+
+def weights(folder):
+    return (last(folder) / "model.safetensors").read_bytes()
+
+
+def test_from_a_run_or_a_hugging_face_folder(run, text, tmp_path):
+    """The weights, the tokenizer and the config come along; run.json says from where, and --resume knows."""
+    assert run(*text, "--out", "first")[0] in (0, None)
+    export(models.from_pretrained(last(tmp_path / "first"), progress=False), tmp_path / "hf", eos_token_id=None)
+    shutil.copy(tmp_path / "first" / "tokenizer.json", tmp_path / "hf")
+    for source, name in (("first", "second"), (str(last(tmp_path / "first")), "third"), ("hf", "fourth")):
+        code, _, err = run(*text, "--from", source, "--out", name, "--lr", 0.01)
+        assert code in (0, None), err
+    made = json.loads((tmp_path / "second" / "run.json").read_text())
+    assert made["about"]["source"] == str(last(tmp_path / "first"))
+    assert made["about"]["preset"] is None
+    loss = {name: [r["loss"] for r in records(tmp_path / name) if r["kind"] == "eval"] for name in ("first", "second")}
+    assert loss["second"][0] == pytest.approx(loss["first"][-1], abs=1e-5)
+    assert weights(tmp_path / "second") == weights(tmp_path / "third") == weights(tmp_path / "fourth")
+    assert weights(tmp_path / "second") != weights(tmp_path / "first")
+    for name in ("first", "second"):
+        assert (tmp_path / name / "tokenizer.json").read_bytes() == (tmp_path / "hf" / "tokenizer.json").read_bytes()
+    # Killed before it saved anything, it begins from there again.
+    wanted = weights(tmp_path / "second")
+    shutil.rmtree(tmp_path / "second" / "checkpoints")
+    assert run("--resume", "--out", "second")[0] in (0, None)
+    assert weights(tmp_path / "second") == wanted
+    # With a checkpoint of its own it needs the other no more; without one it says so.
+    shutil.rmtree(tmp_path / "first")
+    assert "was done already" in run("--resume", "--out", "second")[1]
+    shutil.rmtree(tmp_path / "second" / "checkpoints")
+    assert "which it began from, cannot be read" in run("--resume", "--out", "second")[2]
+    for args, said in (
+        (
+            ["--preset", "liltown"],
+            "--from hf brings its own model and tokenizer, and --preset liltown asks",
+        ),
+        (["--tokenizer", "hf/tokenizer.json"], "--tokenizer hf/tokenizer.json asks for another"),
+    ):
+        assert said in run(*text, "--from", "hf", "--out", "fifth", *args)[2]
+    assert "was begun with from" in run("--resume", "--out", "second", "--from", "hf")[2]
+    assert not (tmp_path / "fifth").exists()
+
+
+def test_a_run_that_was_moved_goes_on_without_its_text(run, text, tmp_path, monkeypatch):
+    assert run(*text, "--schedule", "constant", "--warmup", 1, "--out", "a")[0] in (0, None)
+    (tmp_path / "mine.txt").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "a").rename(tmp_path / "elsewhere" / "b")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, _, err = run("--resume", "--out", "b", "--steps", 5)
+    assert code in (0, None), err
+    assert last(tmp_path / "elsewhere" / "b").name == "step-000005"
+
+
+def test_a_start_that_fails_leaves_nothing_behind(run, text, tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    for data in ("empty.txt", "liltwon"):
+        code, _, err = run("--data", data, "--out", "deep/r", "--device", "cpu")
+        assert code == 2
+        assert "did you mean liltown?" in err or data == "empty.txt"
+        assert not (tmp_path / "deep").exists(), data
+    code, _, err = run(*text, "--context", 30_000, "--out", "r")
+    assert code == 2
+    assert re.search(r"a row of --context 30000 takes 30001 of each; give --context \d+ or less", err)
+    assert not (tmp_path / "r" / "run.json").exists()
+    assert run(*text, "--out", "r")[0] in (0, None)  # the tokens are there
+
+
+def test_a_dry_run_takes_the_micro_batch_of_the_gpu(capsys):
+    """On a CPU four rows at once would be the recipe's; priced are the 32 of a GPU."""
+    told = {}
+    for rows in ((), ("--micro-batch", "32"), ("--micro-batch", "4")):
+        given = ("--preset", "lillm-39m", "--gpus", "8", "--gpu", "h100-80gb", "--device", "cpu", *rows)
+        with pytest.raises(SystemExit):
+            program.main(["train", "--dry-run", *given])
+        told[rows] = capsys.readouterr().out
+    assert "activations" in told[()]
+    assert told[()] == told["--micro-batch", "32"] != told["--micro-batch", "4"]
 
 
 def test_dry_run_prices_and_writes_nothing(run, tmp_path):

@@ -52,7 +52,8 @@ def what_is_left(folder: Path) -> dict[str, object]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     timed = ("seconds", "tokens_per_second", "memory_bytes")
     told = [{k: v for k, v in one.items() if k not in timed} for one in lines if one["kind"] != "event"]
-    files = {path.name: path.read_bytes() for path in sorted(last.iterdir()) if path.name != "trainer.json"}
+    paths = sorted(path for path in last.rglob("*") if path.is_file() and path.name != "trainer.json")
+    files = {path.relative_to(last).as_posix(): path.read_bytes() for path in paths}
     return {"name": last.name, **files, "records": told, "best": (folder / "checkpoints" / "best.json").read_text()}
 
 

@@ -204,25 +204,37 @@ def asked_to_stop(folder: str) -> None:
 
 
 def full_disk(folder: str) -> None:
-    """One rank cannot write its part: no rank waits for it, and none believes that there is a checkpoint."""
-    one = trainer("fsdp", Path(folder, "full"))
-    one.run(until=1)
-    if one.parallel.rank == 1:
-        from torch.distributed.checkpoint import HuggingFaceStorageWriter
+    """One rank cannot write what is its: no rank waits for it, and none believes that there is a checkpoint.
 
-        def refuse(*_: Any) -> Any:
-            raise OSError(28, "No space left on device")
+    Under DDP that is the first rank, which writes for all; under FSDP the second, and then the first.
+    """
+    from torch.distributed.checkpoint import HuggingFaceStorageWriter
 
-        HuggingFaceStorageWriter.write_data, before = refuse, HuggingFaceStorageWriter.write_data  # type: ignore[method-assign]
-    try:
-        one.save()
-        told = "nothing"
-    except OSError as error:
-        told = str(error)
-    finally:
-        if one.parallel.rank == 1:
-            HuggingFaceStorageWriter.write_data = before  # type: ignore[method-assign]
-    note(folder, "full", [told, sorted(path.name for path in Path(folder, "full", "checkpoints").iterdir())])
+    from lilllm.models import export_hf
+    from lilllm.training import alone
+
+    places: list[tuple[str, int, Any, str]] = [("ddp", 0, alone, "save_file"), ("ddp", 0, export_hf, "save_file")]
+    places += [("fsdp", 1, HuggingFaceStorageWriter, "write_data"), ("fsdp", 0, export_hf, "save_file")]
+    for number, (kind, rank, where, name) in enumerate(places):
+        one = trainer(kind, Path(folder, f"full-{number}"))
+        one.run(until=1)
+        kept = getattr(where, name)
+        if one.parallel.rank == rank:
+            setattr(where, name, refuse)
+        try:
+            one.save()
+            told = "nothing"
+        except OSError as error:
+            told = str(error)
+        finally:
+            setattr(where, name, kept)
+        there = sorted(path.name for path in Path(folder, f"full-{number}", "checkpoints").iterdir())
+        one.save()  # there is room again
+        note(folder, f"full-{number}", [told, there])
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise OSError(28, "No space left on device")
 
 
 def for_ever(folder: str, kind: str) -> None:

@@ -152,11 +152,17 @@ def test_a_signal_at_any_rank_stops_all_after_the_same_step(two: Path) -> None:
     assert path.name == "step-000004"
 
 
-def test_a_rank_that_cannot_write_fails_all(two: Path) -> None:
-    for told, there in noted(two, "full"):
+@pytest.mark.parametrize("number", range(4))
+def test_a_rank_that_cannot_write_fails_all(two: Path, number: int) -> None:
+    """Nothing stays of what was half written, and once there is room the same state is saved."""
+    for told, there in noted(two, f"full-{number}"):
         assert "the disk is full" in told or "another rank" in told
         assert "Of the checkpoints before it, there is none yet" in told
         assert [name for name in there if name.startswith("step")] == []
+    assert "the disk is full" in "".join(told for told, _ in noted(two, f"full-{number}"))
+    path = checkpoint.latest(two / f"full-{number}")
+    assert path is not None
+    checkpoint.read_state(path)
 
 
 def test_files_of_other_ranks_and_other_ways(two: Path, alone: Trainer, tmp_path: Path) -> None:
