@@ -55,8 +55,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Decoder, transformer
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0, 1.5])
 @pytest.mark.parametrize("width", [2, 3, 5])
-@pytest.mark.parametrize("stop", [None, 7])
-def test_equal_to_transformers(both, stop: int | None, width: int, penalty: float) -> None:
+@pytest.mark.parametrize("stops", [[], [7], list(range(0, 40, 2))])
+def test_equal_to_transformers(both, stops: list[int], width: int, penalty: float) -> None:
     model, hf = both
     for first in (1, 11, 30):
         prompt = [first, 2, 3]
@@ -69,18 +69,46 @@ def test_equal_to_transformers(both, stop: int | None, width: int, penalty: floa
             do_sample=False,
             early_stopping="never",
             length_penalty=penalty,
-            eos_token_id=stop,
+            eos_token_id=stops or None,
             pad_token_id=39,
             return_dict_in_generate=True,
             output_scores=True,
         )
-        found = beam_search(
-            model, prompt, width=width, max_new=8, length_penalty=penalty, stop_ids=[] if stop is None else [stop]
-        )
+        found = beam_search(model, prompt, width=width, max_new=8, length_penalty=penalty, stop_ids=stops)
         for beam, tokens, score in zip(found, theirs.sequences.tolist(), theirs.sequences_scores.tolist(), strict=True):
-            said = tokens[3:]
-            assert beam.tokens == (said[: said.index(7) + 1] if beam.stopped else said[:8])
+            assert beam.stopped == (beam.tokens[-1] in stops)
+            assert beam.tokens == tokens[3 : 3 + len(beam.tokens)]
+            assert beam.stopped or len(beam.tokens) == 8
             assert beam.score == pytest.approx(score, abs=1e-4)
+
+
+def to_the_end(
+    model: Decoder, prompt: list[int], width: int, longest: int, penalty: float, stops: set[int]
+) -> list[list[int]]:
+    """The same search, no cache, and never broken off before ``longest`` tokens."""
+    live: list[tuple[float, list[int]]] = [(0.0, [])]
+    done: list[tuple[float, list[int]]] = []
+    for length in range(1, longest + 1):
+        with torch.no_grad():
+            scores = model(torch.tensor([prompt + said for _, said in live]))[:, -1].double().log_softmax(-1).tolist()
+        every = [
+            (total + score, [*said, token])
+            for (total, said), row in zip(live, scores, strict=True)
+            for token, score in enumerate(row)
+        ]
+        every.sort(reverse=True)
+        done += [(t / length**penalty, said) for t, said in every[:width] if said[-1] in stops or length == longest]
+        live = [(t, said) for t, said in every if said[-1] not in stops][:width]
+    return [said for _, said in sorted(done, reverse=True)[:width]]
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5])
+@pytest.mark.parametrize(("width", "penalty", "n_stops"), [(2, 1.0, 6), (3, 0.0, 6), (4, 0.0, 1), (4, 2.0, 3)])
+def test_it_ends_early_only_where_nothing_better_can_come(seed: int, width: int, penalty: float, n_stops: int) -> None:
+    model, stops = decoder(vocab_size=12, n_layers=1, seed=seed), set(range(n_stops))
+    for prompt in ([1, 2, 3], [4], [7, 5]):
+        found = beam_search(model, prompt, width=width, max_new=8, length_penalty=penalty, stop_ids=stops)
+        assert [beam.tokens for beam in found] == to_the_end(model, prompt, width, 8, penalty, stops)
 
 
 def test_width_1_is_greedy_and_wider_is_likelier() -> None:
@@ -99,6 +127,10 @@ def test_it_ends_where_the_context_does_and_leaves_out_what_is_no_token() -> Non
     assert all(token < 10 for beam in found for token in beam.tokens)
     assert isinstance(found[0], Beam)
     assert not found[0].stopped
+    text = torch.tensor([PROMPT + found[0].tokens])
+    with torch.no_grad():  # of all tokens, also those that are none of the tokenizer's
+        scores = model(text[:, :6]).log_softmax(-1)[0, 2:].gather(-1, text[0, 3:, None])
+    assert found[0].logprob == pytest.approx(float(scores.sum()), abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ def test_candidates_are_every_second_layer_of_a_half() -> None:
         (lambda: DoLa(alpha=0), "alpha is 0"),
         (lambda: DoLa((4,)).candidates(4, tied=False), "give 0 to 3"),
         (lambda: DoLa("low").candidates(3, tied=True), "no low layer of 3 is left"),
+        (lambda: DoLa("high").candidates(1, tied=True), "no high layer of 1 is left"),
         (lambda: generate(decoder(), [[1]], max_new=1, sampler=Sampler(dola=DoLa((3,)))), "this model has 3"),
     ],
 )

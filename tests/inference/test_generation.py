@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn.modules import module
 
 from lilllm.inference import GREEDY, DoLa, Factual, Sampler, Session, generate, steps, top_p
 from lilllm.inference.factual import nucleus_p
@@ -139,7 +140,14 @@ def test_one_token_serves_only_what_it_equals() -> None:
     handle = model.blocks[0].register_forward_hook(lambda *_: None)
     assert not serves(model)
     handle.remove()
+    for watch in (model.blocks[0].register_forward_pre_hook, module.register_module_forward_hook):
+        handle = watch(lambda *_: None)
+        assert not serves(model)
+        handle.remove()
     assert serves(model)
+    model.blocks[2].double()
+    assert not serves(model)
+    model.float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert not serves(model)
         generate(model, PROMPTS, max_new=3)  # and goes the long way
@@ -161,6 +169,8 @@ def test_a_row_ends_at_its_stop_and_the_others_go_on() -> None:
         assert len(each.logprobs) == len(each.tokens)
         assert (each.ended, each.full) == ("stop" if stop in before.tokens else "length", False)
     assert made[0].ended == "stop"
+    told = list(steps(model, PROMPTS[0], max_new=12, sampler=GREEDY, stop_ids=[stop]))
+    assert [step.token for step in told] == made[0].tokens
 
 
 @pytest.mark.parametrize("kind", KINDS)

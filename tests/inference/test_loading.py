@@ -79,8 +79,11 @@ def test_a_checkpoints_files_say_what_ends_and_begins_a_text(tmp_path: Path) -> 
     folder = checkpoint(tmp_path / "a", names=["<s>", "</s>", "<|im_end|>"], bos_token_id=256, eos_token_id=257)
     speaker = inference.load(folder)
     assert (speaker.ends, speaker.start) == ((257, 258), 256)
-    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [258, "x", -1, 10**9, True]}))
-    assert inference.load(folder).ends == (258, 257)
+    (folder / "generation_config.json").write_text(
+        json.dumps({"eos_token_id": [258, "x", -1, 10**9, True], "bos_token_id": 1})
+    )
+    speaker = inference.load(folder)
+    assert (speaker.ends, speaker.start) == ((258, 257), 1)  # what is for generation comes first
 
 
 def test_a_speaker_that_was_saved_speaks_alike(tmp_path: Path) -> None:

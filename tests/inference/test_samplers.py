@@ -94,6 +94,19 @@ def test_top_p_of_ties_keeps_the_first_of_them() -> None:
     assert (top_k(torch.zeros(1, 10), 1) == 0).all()
 
 
+def test_top_p_that_is_reached_exactly_takes_no_more() -> None:
+    assert (top_p(torch.zeros(4), 0.5) == 0).tolist() == [True, True, False, False]  # 1/4 + 1/4, in floats too
+
+
+def test_probabilities_are_summed_in_float32_whatever_the_logits_are() -> None:
+    """512 tokens, each a little likelier than the next: in bfloat16 a running sum of such small ones stands still."""
+    x = torch.linspace(0.5, 0, 512)
+    for p in (0.5, 0.9):
+        kept, wanted = (int((top_p(each, p) > -math.inf).sum()) for each in (x.bfloat16(), x.bfloat16().float()))
+        assert kept == wanted < 512
+    assert (min_p(torch.tensor([0.0, -0.921875]).bfloat16(), 0.4) == 0).tolist() == [True, False]  # exp is 0.3978
+
+
 def test_temperature_0_is_greedy() -> None:
     x = logits(3)
     for t in (0, 0.0, 1e-9):
@@ -192,6 +205,8 @@ def test_each_row_with_a_generator_of_its_own_is_drawn_as_if_alone() -> None:
 
     together = draw(x, own())
     assert together.tolist() == [int(draw(row[None], each)) for row, each in zip(x, own(), strict=True)]
+    even = torch.zeros(4, 10_000)  # a token tells its number u
+    assert draw(even, own()).tolist() == [int(draw(row[None], each)) for row, each in zip(even, own(), strict=True)]
     assert draw(x[0]).shape == ()
     assert draw(torch.zeros(2, 3, 4)).shape == (2, 3)
 
@@ -199,6 +214,16 @@ def test_each_row_with_a_generator_of_its_own_is_drawn_as_if_alone() -> None:
 def test_a_token_of_no_probability_is_never_drawn() -> None:
     x = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]]).expand(5000, -1)
     assert set(draw(x, torch.Generator().manual_seed(0)).tolist()) == {1, 3}
+
+
+@pytest.mark.parametrize(("u", "token"), [(0.0, 1), (0.4, 1), (0.5, 3), (1 - 1e-9, 4), (1 - 2.0**-53, 4)])
+def test_a_number_falls_to_the_first_token_whose_running_sum_is_above_it(
+    u: float, token: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Probabilities 0, 1/2, 0, 1/2 - 2e-9, 2e-9, 0: the rare one is more than float32 can tell from 1."""
+    x = torch.tensor([0, 0.5, 0, 0.5 - 2e-9, 2e-9, 0], dtype=torch.float64).log()
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, u, dtype=torch.float64))
+    assert int(draw(x)) == token
 
 
 def test_factual_nucleus_follows_the_sentence() -> None:
@@ -220,6 +245,9 @@ def test_factual_nucleus_follows_the_sentence() -> None:
 
 def test_which_tokens_end_a_sentence() -> None:
     assert {chr(token) for token in sentence_ends(ByteTokenizer())} == {".", "!", "?", "\n"}
+    ends, others = ['."', ". ", "?')", "!\u201d \t", "end."], [".5", '".a', ",)"]
+    found = sentence_ends(ByteTokenizer([*ends, *others]))
+    assert found == {*b".!?\n", *range(256, 256 + len(ends))}
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,21 @@ def test_tokenizers_whose_text_depends_on_what_is_before(kind: str, stops: list[
     assert len(shown) > 0.5 * len(wanted)  # and it came on the way, not at the end
 
 
+def test_a_character_that_is_written_as_its_bytes_comes_whole() -> None:
+    tokenizer = UnigramTokenizer.train([TEXT], vocab_size=300)
+    ids = tokenizer.encode("one 🌍 two é")
+    stream = TextStream(tokenizer)
+    pieces = [stream.push(token) for token in ids]
+    assert not any("\ufffd" in piece for piece in pieces)
+    assert "".join(pieces) + stream.finish() == tokenizer.decode(ids)
+    assert "🌍" in "".join(pieces)
+
+
+def test_a_stop_that_only_the_end_makes_whole_is_not_shown() -> None:
+    stream = TextStream(ByteTokenizer(), ["\ufffd"])
+    assert (stream.push(0x61), stream.push(0xC3), stream.finish()) == ("a", "", "")  # half a character, for good
+
+
 @pytest.mark.bad_input
 def test_bad_input_is_said_in_words() -> None:
     with pytest.raises(ValueError, match="a stop string is empty"):

@@ -34,9 +34,10 @@ def test_transformers_says_the_same(source: Path, tmp_path: Path) -> None:
     ours, tokenizer = load(source), AutoTokenizer.from_pretrained(folder)
     ids = ours.tokenizer.encode(TEXT)
     assert tokenizer(TEXT)["input_ids"] == ids
-    assert tokenizer.eos_token == "<|endoftext|>"
+    assert tokenizer.eos_token == tokenizer.bos_token == "<|endoftext|>"
     assert tokenizer.model_max_length == 64
     theirs = AutoModelForCausalLM.from_pretrained(folder)
+    assert theirs.config.bos_token_id == ours.start
     assert theirs.config.eos_token_id == ours.tokenizer.special_tokens["<|endoftext|>"]
     torch.testing.assert_close(theirs(torch.tensor([ids])).logits, ours.model(torch.tensor([ids])), atol=1e-5, rtol=0)
 
