@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,11 +84,27 @@ def test_errors_come_from_other_processes_as_they_are(tmp_path: Path, monkeypatc
     with pytest.raises(ValueError, match=r"document 13 has the id 10, but the tokenizer's vocab_size is 10"):
         write(tmp_path, [str(i if i < 10 else i - 3) for i in range(30)], Given(10), eos=None, workers=2)
 
+    with pytest.raises(RuntimeError, match=r"^KeyError: 'thirteen'"):  # what it is, where it is no ValueError
+        write(tmp_path, ["1"] * 13 + ["13"] + ["1"] * 16, Odd(10), eos=None, workers=2)
+    with pytest.raises(RuntimeError, match="a process that encodes died"):
+        write(tmp_path, ["1"] * 13 + ["14"] + ["1"] * 16, Odd(10), eos=None, workers=2)
+
     class Local(Given):
         pass
 
     with pytest.raises(ValueError, match=r"the tokenizer cannot be sent to another process .*; give workers=1"):
         write(tmp_path, ["1"] * 30, Local(10), eos=0, workers=2)
+
+
+class Odd(Given):
+    """Breaks in another way than by saying that it cannot encode a text, or ends the whole process."""
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        if "13" in texts:
+            raise KeyError("thirteen")
+        if "14" in texts:
+            os._exit(1)
+        return super().encode_batch(texts)
 
 
 def begun(folder: Path, monkeypatch: pytest.MonkeyPatch, after: int = 100) -> None:

@@ -169,7 +169,7 @@ def test_about_tells_two_corpora_apart(tmp_path: Path) -> None:
     assert not documents("liltown", count=9).endless
 
 
-@pytest.mark.parametrize("name", ["documents", "document_files", "network", "tokens"])
+@pytest.mark.parametrize("name", ["documents", "document_files", "fill_in", "network", "packing", "shuffle", "tokens"])
 def test_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"lilllm.data.{name}"))
     assert (result.failed, result.attempted > 0) == (0, True)

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ def test_a_reader_who_has_enough_begins_there_again(first: int, hub: Hub) -> Non
     assert list(documents("openwebtext")) == TEXTS
 
 
-def test_a_line_that_breaks(hub: Hub) -> None:
+def test_a_line_that_breaks(hub: Hub, tmp_path: Path) -> None:
+    cache = tmp_path / "cache" / "lilllm"
     hub.breaks = 700
     found = documents("openwebtext")
     got = []
@@ -125,6 +127,7 @@ def test_a_line_that_breaks(hub: Hub) -> None:
     hub.breaks = None
     assert list(documents("openwebtext")) == TEXTS
     assert hub.fetched == 700 + 1000 - kept
+    assert all(path.name.startswith("rows-") for path in cache.rglob("*") if path.is_file())  # nothing half written
 
 
 def test_tokens_are_taken_up_again_where_the_line_broke(hub: Hub, tmp_path: Path) -> None:
@@ -143,6 +146,44 @@ def test_another_version_of_datasets_passes_over_rows(hub: Hub, monkeypatch: pyt
     monkeypatch.setattr(datasets, "__version__", "99.0")
     monkeypatch.setattr(Wire, "load_state_dict", None, raising=False)
     assert list(documents("openwebtext")) == TEXTS
+
+
+@pytest.mark.parametrize("n", [0, 1, 30])
+def test_a_set_that_ends_where_a_file_does(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end is kept too: nobody asks the hub again whether more follows."""
+    monkeypatch.setattr(network_cache, "PART_CHARACTERS", 100)
+    asked = []
+    texts = [f"{i:010}" for i in range(n)]
+
+    def stream() -> Any:
+        asked.append(1)
+        return datasets.IterableDataset.from_generator(lambda: ({"text": text} for text in texts))
+
+    cache = network_cache.Cache(tmp_path / "cache", "1")
+    for _ in range(2):
+        assert list(cache.rows(stream, lambda row: row["text"])) == texts
+    assert cache.kept() == n
+    assert len(asked) == 1
+
+
+def test_another_revision_is_another_set(hub: Hub) -> None:
+    wanted = NETWORK["openwebtext"]
+    assert list(network_documents(wanted)) == TEXTS
+    list(network_documents(replace(wanted, revision="0" * 40)))
+    assert [asked[3] for asked in hub.asked] == [wanted.revision, "0" * 40]
+
+
+def test_a_row_without_text_is_named_by_its_number_in_the_set(hub: Hub) -> None:
+    def form(text: str) -> str:
+        if text.startswith("document 500 "):
+            raise ValueError("no luck")
+        return text
+
+    wanted = NetworkSet(
+        name="x", path="a/b", revision="0" * 40, splits=("train",), about="", columns=("text",), form=form
+    )
+    with pytest.raises(ConnectionError, match="row 500 has no luck"):
+        list(network_documents(wanted))
 
 
 def test_without_a_network(hub: Hub) -> None:

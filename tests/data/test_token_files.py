@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilllm.data import TokenArray, TokenFiles, Tokens, document_ids, write_tokens
+from lilllm.data.token_encoding import tokenizer_digest
 from lilllm.data.token_index import id_dtype
+from lilllm.tokenizers import BPETokenizer
 from tests.data.corpora import END, EOS, Given, contents, expected, texts, tokenizer
 
 DOCUMENTS = texts()
@@ -90,7 +92,27 @@ def test_the_same_in_memory(files: TokenFiles) -> None:
     assert (len(array), array.n_documents, array.n_bytes) == (len(files), files.n_documents, files.n_bytes)
     assert (array.read(3, 9) == files.read(3, 9)).all()
     assert array.digest != TokenArray(expected(DOCUMENTS)[:-1], vocab_size=257, eos=EOS).digest
+    assert array.digest != TokenArray(expected(DOCUMENTS)[::-1], vocab_size=257, eos=EOS).digest
     assert array.digest != TokenArray(expected(DOCUMENTS), vocab_size=257, eos=None).digest
+
+
+def test_as_many_tokens_that_are_others_have_another_name(tmp_path: Path) -> None:
+    digests = {
+        write_tokens([text], tokenizer(), tmp_path / text, eos=EOS, progress=False).digest for text in ("abc", "abd")
+    }
+    assert len(digests) == 2
+
+
+def test_tokenizers_that_differ_in_one_thing_have_other_names() -> None:
+    merges = [(b"e", b" "), (b"z", b"z")]
+    different = [
+        BPETokenizer(merges, pattern=None),
+        BPETokenizer(merges),  # another split
+        BPETokenizer([(b"e", b" ")], pattern=None, special_tokens=["zz"]),  # the same bytes, but a special token
+        BPETokenizer(merges[::-1], pattern=None),  # the same tokens in another order
+    ]
+    assert len({tokenizer_digest(each) for each in different}) == len(different)
+    assert tokenizer_digest(BPETokenizer(merges, pattern=None)) == tokenizer_digest(different[0])
 
 
 @pytest.mark.parametrize(("vocab_size", "dtype"), [(65_536, np.uint16), (65_537, np.uint32)])

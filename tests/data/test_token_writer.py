@@ -256,21 +256,29 @@ def test_no_mark_before_the_disk_has_what_it_says(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(token_shards, "MARK_TOKENS", 300)
     monkeypatch.setattr(token_encoding, "CHUNK_CHARACTERS", 200)
     waiting: set[str] = set()
+    synced_once: set[str] = set()
     marks = 0
-    write_bytes = token_shards._write
+    write_bytes, rename = token_shards._write, Path.replace
 
     def written(file: Any, data: memoryview) -> None:
         nonlocal marks
         if file.name.endswith("journal.jsonl"):
             marks += 1
             assert not waiting
-        else:
-            waiting.add(Path(file.name).name)
+        waiting.add(Path(file.name).name)
         write_bytes(file, data)
 
     def synced(number: int) -> None:
-        waiting.discard(Path(f"/proc/self/fd/{number}").readlink().name)
+        name = Path(f"/proc/self/fd/{number}").readlink().name
+        waiting.discard(name)
+        synced_once.add(name)
 
+    def renamed(path: Path, target: Path) -> Path:
+        assert path.name in synced_once
+        assert not waiting  # the journal least of all: it tells a restart what the names mean
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", renamed)
     monkeypatch.setattr(token_shards, "_write", written)
     monkeypatch.setattr(os, "fsync", synced)
     write(tmp_path)

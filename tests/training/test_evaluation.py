@@ -70,6 +70,24 @@ def test_so_many_batches_and_no_gradient():
     assert all(p.grad is None for p in net.parameters())
 
 
+def test_it_runs_in_the_context_and_with_the_documents_it_is_given():
+    net, tokens = tiny.model(dropout=0.0), tiny.corpus(size=300)
+    seen = []
+    handle = net.blocks[0].ffn.up.register_forward_hook(lambda module, given, out: seen.append(out.dtype))
+    low = evaluate(net, tokens, batch_size=4, context_len=16, autocast=lambda: torch.autocast("cpu", torch.bfloat16))
+    handle.remove()
+    assert set(seen) == {torch.bfloat16}
+    plain, apart = (evaluate(net, tokens, batch_size=5, context_len=16, documents=on) for on in (False, True))
+    assert low.loss == pytest.approx(plain.loss, rel=1e-2)
+    whole = torch.from_numpy(tokens.read(0, 300)).long()
+    inputs, targets = whole[: 18 * 16].view(18, 16), whole[1 : 18 * 16 + 1].view(18, 16)
+    ended = (inputs == 0).long()
+    with torch.no_grad():
+        expected = net.loss(inputs, targets, documents=ended.cumsum(1) - ended)
+    assert apart.loss == pytest.approx(float(expected), abs=1e-5)
+    assert apart.loss != pytest.approx(plain.loss, abs=1e-4)
+
+
 def test_bytes_may_be_unknown_or_given():
     tokens = TokenArray(tiny.corpus(size=300).read(0, 300), vocab_size=tiny.V, eos=0)
     net = tiny.model()

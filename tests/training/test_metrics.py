@@ -75,6 +75,7 @@ def test_mfu_by_hand():
     mfu = Mfu(config, 16, torch.device("cpu"), 1e9, 2)
     matrices = 2 * (16 * 16 * 4 + 3 * 16 * 64) + 32 * 16
     assert mfu.flops_per_token == 6 * matrices + 12 * 2 * 16 * 16
+    assert Mfu(config, 8, torch.device("cpu"), 1e9, 2).flops_per_token == 6 * matrices + 12 * 2 * 16 * 8
     assert mfu(1000.0) == pytest.approx(mfu.flops_per_token * 1000 / 2e9)
     assert Mfu(config, 16, torch.device("cpu"), None, 1)(1000.0) is None
 
