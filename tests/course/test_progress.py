@@ -14,7 +14,7 @@ import lilllm.course.plan
 import lilllm.course.progress
 from lilllm.course.asked import Asked, asked
 from lilllm.course.plan import LECTURES
-from lilllm.course.progress import Kept, read_course, read_kept, standing
+from lilllm.course.progress import Course, Kept, read_course, read_kept, standing
 from lilllm.course.record import Exercise, Guess, Record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +151,15 @@ def test_solved_tried_and_helped_are_counted_by_lecture() -> None:
     assert alone.marks == ["1 of 1 exercise solved"]
     assert not standing(LECTURES[0], Asked(), kept).done, "nothing in it to solve, so nothing says that it was read"
     assert not standing(LECTURES[0], Asked(), kept, built=False).settled
+
+
+def test_a_lecture_waits_for_none_that_has_nothing_to_solve() -> None:
+    """It can never be done, and whoever has read it may go on."""
+    after = next(lecture for lecture in LECTURES if lecture.needs)
+    before = next(lecture for lecture in LECTURES if lecture.name == after.needs[0])
+    for needed, waits in ((Asked(), []), (Asked(("a.one",)), [before])):
+        course = Course((standing(before, needed, Kept()), standing(after, Asked(("b.one",)), Kept())))
+        assert course.waits_for(course.lectures[1]) == waits
 
 
 # ------------------------------------------------------------------------------------------------------ where to go on

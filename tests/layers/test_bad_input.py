@@ -85,6 +85,10 @@ REFUSED = {
     "cache of others": (lambda: KVCache(1, 1, 2, 9, 8).update(0, kv, kv), r"takes k and v of \(1, 2, T, 8\)"),
     "cache values": (lambda: KVCache(1, 2, 2, 9, 8).update(0, kv, kv[:, :, 1:]), "takes k and v of"),
     "cache dtype": (lambda: KVCache(1, 2, 2, 9, 8, dtype=torch.bfloat16).update(0, kv, kv), "make it with dtype="),
+    "cache dtype of values": (
+        lambda: KVCache(1, 2, 2, 9, 8).update(0, kv, kv.double()),
+        "float32 and torch.float64",
+    ),
     "cache gradients": (
         lambda: KVCache(1, 2, 2, 9, 8).update(0, kv.clone().requires_grad_(), kv),
         "under torch.no_grad",
