@@ -61,6 +61,7 @@ from lilllm.course.chips import table
 from lilllm.data import digits
 
 figures.use_style()
+torch.manual_seed(0)  # for the weights that layers draw for themselves
 BLUE, RED, GREEN, PURPLE = figures.COLOURS
 
 # %% [markdown]

@@ -55,6 +55,7 @@ from lilllm.layers import sinusoidal as package_sinusoidal
 from lilllm.layers.attention import attention, attention_reference
 
 figures.use_style()
+torch.manual_seed(0)  # for the weights that layers draw for themselves
 torch.set_default_dtype(torch.float64)  # training magnifies rounding; so the numbers below are the same everywhere
 
 # %% [markdown]
@@ -227,10 +228,10 @@ def with_table(x):
 outputs = [one_head(with_table(words(f"the {a} bites the {b}")))[2] for a, b in (("dog", "man"), ("man", "dog"))]
 assert (outputs[0] - outputs[1]).abs().max() > 0.1  # now it matters who bites
 
-package = LearnedPositions(5, WIDTH)  # @stepinto lilllm.layers.position
+package = LearnedPositions(5, WIDTH)  # @stepover
 with torch.no_grad():
     package.weight.copy_(table_of_positions)
-assert torch.equal(package(torch.arange(4)), table_of_positions[:4])
+assert torch.equal(package(torch.arange(4)), table_of_positions[:4])  # @stepinto lilllm.layers.position
 print(f"GPT-2's table: 1,024 rows of 768, {1024 * 768:,} parameters, {1024 * 768 / 124.4e6:.1%} of the model")
 
 # %% [markdown]
@@ -339,8 +340,8 @@ for k in (-3, 0, 1, 10, 100):
 assert torch.allclose(going(2, WIDTH) @ going(5, WIDTH), going(7, WIDTH))  # @stepover
 assert torch.allclose(going(-3, WIDTH), going(3, WIDTH).T)  # back is the transpose  @stepover
 few = sinusoidal(300, 4)
-fitted = torch.linalg.lstsq(few[:100], few[3:103]).solution.T  # found from the first 100 positions ...
-assert torch.allclose(fitted, going(3, 4), atol=1e-8)  # ... it is the map that we made, so it is right at 300 too
+# Found from the first 100 positions, it is the map that we made, so it is right at 300 too:
+assert torch.allclose(torch.linalg.lstsq(few[:100], few[3:103]).solution.T, going(3, 4), atol=1e-8)  # @stepover
 
 # %% [markdown]
 # How alike are the rows of two positions? Their dot product is $\sum_i \cos(k\, \omega_i)$ at distance $k$: a function
@@ -655,7 +656,7 @@ def rotate(x, positions, theta=10_000.0):
 
 
 angle = rope.angles(place, WIDTH)  # (T, D/2), float32  @stepinto lilllm.layers.rope
-cos, sin = angle.double().cos(), angle.double().sin()
+cos, sin = angle.cos(), angle.sin()
 for ours, packaged in ((rotate, rope.rotate), (rotate_pairs, rope.rotate_pairs)):
     by_package = packaged(q[None, None], cos, sin)[0, 0]
     assert torch.allclose(ours(q, place), by_package, rtol=0, atol=1e-5)  # angles in float32: seven digits
@@ -1198,7 +1199,7 @@ plt.show()
 
 looked = {s: round(float(on_three_back(one[None])), 2) for s, one in found.items()}
 print("weight on the third token back, inside:", looked)
-trained_map = maps_of(models["RoPE"][0], tokens[:12], 0)  # @inspect trained_map
+trained_map = maps_of(models["RoPE"][0], tokens[:12], 0)  # @inspect trained_map @stepover
 assert min(looked[s] for s in ("learned", "sinusoidal", "RoPE")) > 0.4 > 0.3 > looked["ALiBi"]
 
 # %% [markdown]
@@ -1231,7 +1232,7 @@ def text(batch, length, draw, source=train_ids):
 def bits(model, length=TESTED):
     """Bits a character on held-out text, at each position."""
     tokens, targets = text(64, length, torch.Generator().manual_seed(7), held_ids)
-    losses = F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten(), reduction="none")
+    losses = F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten(), reduction="none")  # @stepover
     return losses.view(tokens.shape).mean(0) / math.log(2)
 
 

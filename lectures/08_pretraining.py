@@ -40,7 +40,6 @@ import html
 import json
 import math
 import multiprocessing
-import os
 import queue
 import re
 import sys
@@ -49,6 +48,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import chdir
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
@@ -77,6 +77,7 @@ from lilllm.tokenizers import BPETokenizer
 from lilllm.training import TrainConfig, Trainer, bits_per_byte, evaluate
 
 figures.use_style()
+torch.manual_seed(0)  # for the weights that layers draw for themselves
 torch.set_default_dtype(torch.float64)  # training magnifies rounding; so the numbers below are the same everywhere
 
 # %% [markdown]
@@ -364,10 +365,11 @@ damaged = sorted(files.folder.glob("*.bin"))[1]
 content = bytearray(damaged.read_bytes())
 content[12_345] ^= 1  # one bit
 damaged.write_bytes(content)
-try:
-    data.TokenFiles(files.folder).verify()  # @stepover
-except ValueError as error:
-    print(str(error).replace(home.name + os.sep, "")[:120], "...")
+with chdir(home.name):  # so that the message does not hold this machine's name of the folder
+    try:
+        data.TokenFiles("town").verify()  # @stepover
+    except ValueError as error:
+        print(str(error)[:120], "...")
 
 # %% [markdown]
 # Without the checksum, that bit would have been another word in a story. The run would not have failed, and nobody
@@ -636,36 +638,39 @@ def measure(run):
 
 
 # %%
-took, cores = {}, {}
-with (
-    ThreadPoolExecutor(4) as threads,
-    ThreadPoolExecutor(1) as aside,
-    ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes,
-):
-    list(processes.map(abs, range(2)))  # starting them is not measured  @stepover
-    for kind, (work, piece) in KINDS.items():
-        ways = {
-            "one by one": lambda work=work, piece=piece: [work(piece) for _ in range(4)],
-            "threads": lambda work=work, piece=piece: list(threads.map(work, [piece] * 4)),
-            "asyncio": lambda work=work, piece=piece: aside.submit(in_own_loop, work, piece).result(),
-            "2 processes": lambda work=work, piece=piece: list(processes.map(work, [piece] * 4)),
-        }
-        if work is hashlib.sha256:  # its result cannot be sent to another process
-            del ways["2 processes"]
-        for way, run in ways.items():
-            took[kind, way], cores[kind, way] = measure(run)  # @stepover
+def measure_all():
+    """Seconds, and cores kept busy, of each kind of work done in each way."""
+    took, cores = {}, {}
+    with (
+        ThreadPoolExecutor(4) as threads,
+        ThreadPoolExecutor(1) as aside,
+        ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes,
+    ):
+        list(processes.map(abs, range(2)))  # starting them is not measured
+        for kind, (work, piece) in KINDS.items():
+            ways = {
+                "one by one": lambda work=work, piece=piece: [work(piece) for _ in range(4)],
+                "threads": lambda work=work, piece=piece: list(threads.map(work, [piece] * 4)),
+                "asyncio": lambda work=work, piece=piece: aside.submit(in_own_loop, work, piece).result(),
+                "2 processes": lambda work=work, piece=piece: list(processes.map(work, [piece] * 4)),
+            }
+            if work is hashlib.sha256:  # its result cannot be sent to another process
+                del ways["2 processes"]
+            for way, run in ways.items():
+                took[kind, way], cores[kind, way] = measure(run)
+    return took, cores
 
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+# Reason: these are times of this machine, and of what else it did
+took, cores = measure_all()  # @stepover
 assert took["waiting", "one by one"] > 2 * took["waiting", "threads"]
 assert took["waiting", "one by one"] > 2 * took["waiting", "asyncio"]
 has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
 assert cores["Python code", "threads"] < 1.2 or not has_gil  # one core's worth of work, however many there are
 assert cores["Python code", "asyncio"] < 1.2
 speedup = {f"{kind}, {way}": round(took[kind, "one by one"] / seconds, 1) for (kind, way), seconds in took.items()}
-took = cores = None
-
-# %%
-# NBVAL_IGNORE_OUTPUT
-# Reason: these are times of this machine, and of what else it did
 {name: factor for name, factor in speedup.items() if "one by one" not in name}
 
 # %%
@@ -901,14 +906,20 @@ rate = schedules.cosine(peak=PEAK, warmup=20, total=STEPS, floor=0.1 * PEAK)
 plan = TrainConfig(steps=STEPS, batch_size=BATCH, micro_batch=4, lr=PEAK, warmup=20, eval_every=None, sample_every=None)
 assert all(plan.rate(step) == rate(step) for step in range(STEPS))
 
+
+def trained_by_package(model, loader, steps):
+    """The loss of each step of the package's trainer."""
+    trainer = Trainer(model, plan, loader, device="cpu", progress=False)
+    trainer.run(until=steps)
+    return [record["loss"] for record in trainer.history if record["kind"] == "train"]
+
+
 model, optimizer = fresh()  # @stepover
 packages, _ = fresh()  # @stepover
 loader, another = (data.Loader(corpus, batch_size=BATCH, context_len=T, seed=1) for _ in range(2))  # @stepover
-trainer = Trainer(packages, plan, another, device="cpu", progress=False)  # @stepover
-trainer.run(until=4)  # @stepover
+theirs = trained_by_package(packages, another, 4)  # @stepover
 losses = [update(model, optimizer, next(loader), rate(step))[0] for step in range(4)]  # @stepover
 assert all(torch.allclose(p, q, atol=1e-8) for p, q in zip(model.parameters(), packages.parameters(), strict=True))
-theirs = [record["loss"] for record in trainer.history if record["kind"] == "train"]
 assert np.allclose(losses, theirs)
 print("loss of the first steps:", [f"{loss:.2f}" for loss in losses])
 
@@ -1031,8 +1042,8 @@ def threes(text):
     return list(zip(words, words[1:], words[2:], strict=False))
 
 
-known_threes = {three for text in documents for three in threes(text)}  # @stepover
-known_words = {three[0] for three in known_threes}
+known_threes = dict.fromkeys(three for text in documents for three in threes(text))  # @stepover
+known_words = dict.fromkeys(three[0] for three in known_threes)  # unlike sets, always in the same order
 
 
 def known(texts):
@@ -1078,11 +1089,11 @@ def told(text, place):
     else:
         name, (pieces, bits) = "the course's model", costs(speaker.model, speaker.tokenizer, text, speaker.start)
     spans = "".join(
-        f'<span style="background:rgba(213,94,0,{min(1.0, cost / 8):.2f})">{html.escape(piece)}</span>'
+        f'<span style="background:rgba(213,94,0,{min(1.0, cost / 8):.1f})">{html.escape(piece)}</span>'
         for piece, cost in zip(pieces, bits, strict=True)
     )
     rate_of = sum(bits) / len(text.encode())
-    return f'<div style="line-height:1.9">{spans}</div><div>{name}: {rate_of:.2f} bits a byte</div>'
+    return f'<div style="line-height:1.9">{spans}</div><div>{name}: {rate_of:.1f} bits a byte</div>'
 
 
 chosen = next(text for text in held_documents if 180 < len(text) < 240)

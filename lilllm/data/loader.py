@@ -189,6 +189,15 @@ class Loader:
             raise ValueError(f"the state is of another loader: {told}. Give what it had, or begin anew")
         self._number = number
 
+    def _trace_repr_(self) -> tuple[str, dict[str, Any]]:
+        """For a player of traces: where it is in which corpus, but not how far its thread is, which no run repeats."""
+        rows = f"{self.batch_size} rows of {self.context_len} tokens"
+        if self.world_size > 1:
+            rows += f", rank {self.rank} of {self.world_size}"
+        corpus = {"label": "tokens", "value": self.tokens, "note": f"{self.n_windows:,} windows"}
+        next_one = f"batch {self._number:,} is next, of {self.epoch_batches:,} an epoch"
+        return "tree", {"label": "Loader", "note": next_one, "children": [corpus, {"label": "batch", "note": rows}]}
+
     def _identity(self) -> dict[str, Any]:
         return {
             "corpus": self.tokens.digest,

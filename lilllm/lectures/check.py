@@ -14,7 +14,7 @@ import nbformat
 from lilllm.lectures.files import Lecture
 from lilllm.lectures.header import NAME, Header, HeaderError, read_header
 from lilllm.lectures.measured import Measured
-from lilllm.lectures.outputs import MOST_ESCAPED, escapes, unstable
+from lilllm.lectures.outputs import MOST_ESCAPED, escapes, unstable, unstable_values
 from lilllm.lectures.source import changed_by_conversion, read_cells
 from lilllm.lectures.stamp import cells_hash, file_hash, package_folder, read_notebook, read_stamp
 
@@ -101,6 +101,7 @@ def _trace(lecture: Lecture, again: str) -> Iterator[str]:
         return
     if not trace.complete:
         yield f"{lecture.trace.name} is not whole: {trace.stopped}"
+    yield from dict.fromkeys(f"{lecture.trace.name} {what}" for what in unstable_values(trace.values))
     for file in trace.head.files:
         path = lecture.root / file.name if not file.name.startswith("lilllm/") else package_folder().parent / file.name
         if path.is_file() and path.read_text(encoding="utf-8") != file.text:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lilllm.lectures.source import comments
+from lilllm.tracing.format import Instance, Rich, Text, Value
 
 # nbval's marks: with one of these a cell is not run, or its output not compared.
 ESCAPES = {"NBVAL_IGNORE_OUTPUT", "NBVAL_SKIP", "NBVAL_RAISES_EXCEPTION", "PYTEST_VALIDATE_IGNORE_OUTPUT"}
@@ -42,6 +43,18 @@ def unstable(cell: dict[str, Any]) -> Iterator[str]:
             for mime, data in output["data"].items():
                 if mime in _TEXT:
                     yield from _in_text("".join(data))
+
+
+def unstable_values(values: Iterable[Value]) -> Iterator[str]:
+    """The same of the values of a trace, which holds more than the outputs: a path in the message of an exception, say.
+
+    Numbers are no addresses: 0x and sixteen digits is how a trace begins a large one.
+    """
+    for value in values:
+        if isinstance(value, Text | Instance | Rich):
+            yield from _in_text(value.text)
+        if isinstance(value, Rich):
+            yield from _in_text(bytes(value.data).decode())
 
 
 def _in_text(text: str) -> Iterator[str]:

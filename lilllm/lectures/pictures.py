@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-# Root mean square over all pixels and channels, 0 to 255. The same code on the same versions gives 0; another processor
-# may move an edge by a fraction of a grey level. One marker of six moved by a 50th of the axis gives 3.5.
-TOLERANCE = 0.5
+# Root mean square over all pixels and channels, 0 to 255. The same code on the same versions gives 0. Another processor
+# may move an edge by a fraction of a grey level; and 400 noisy losses, as training has magnified its other rounding, by
+# 0.7. One marker of six moved by a 50th of the axis gives 3.5.
+TOLERANCE = 0.9
 
 
 def compare_pictures(committed: list[bytes], new: list[bytes], *, name: str, keep: Path) -> str:

@@ -82,6 +82,14 @@ def test_a_trace_that_shows_an_older_file(words: Lecture) -> None:
     assert "shows lectures/01_words.py as it was before it changed" in problems(words)
 
 
+def test_a_trace_that_shows_a_path_of_the_machine(words: Lecture) -> None:
+    text = gzip.decompress(words.trace.read_bytes())
+    assert b'"text":"three"' in text
+    words.trace.write_bytes(gzip.compress(text.replace(b'"text":"three"', b'"text":"/home/anna/three"')))
+    stamped(words, lambda notebook: None)
+    assert "01_words.trace.jsonl.gz shows a path of the machine: '/home/anna'" in problems(words)
+
+
 def test_a_comment_that_becomes_a_magic(words: Lecture) -> None:
     words.source.write_text(GOOD.replace("comment_magics: false", "comment_magics: true"), encoding="utf-8")
     found = problems(words)

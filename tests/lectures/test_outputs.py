@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from lilllm.lectures.outputs import escapes, unstable
+from lilllm.lectures.outputs import escapes, unstable, unstable_values
 from lilllm.lectures.source import comments
+from lilllm.tracing.format import Instance, Rich, Scalar, Text
 
 
 def found_in(text: str) -> list[str]:
@@ -61,6 +63,20 @@ def test_errors_and_stderr() -> None:
         "ends in KeyError: 'x' (catch an intended exception and print it)",
         "writes to stderr: 'warned'",
         "shows a memory address: '0x7f3a5c0b1d90'",
+    ]
+
+
+def test_values_of_a_trace() -> None:
+    about = {"label": "saved to /home/anna/notes.txt"}
+    values = [
+        Text(kind="ValueError", text="/tmp/tmpilpvt8uk/llama: not the weights", size=40),
+        Scalar(kind="int", text="0x7f3a5c0b1d907f3a... (2,048 bits)"),
+        Instance(kind="function", text="f"),
+        Rich(kind="Thing", view="tree", text="two nodes", data=msgspec.Raw(msgspec.json.encode(about))),
+    ]
+    assert list(unstable_values(values)) == [
+        "shows a path of the machine: '/tmp/tmpilpvt8uk'",
+        "shows a path of the machine: '/home/anna'",
     ]
 
 
