@@ -1143,9 +1143,9 @@ assert max(ends["QK-norm"]) < min(ends["GQA (LilLM)"])
 # %% [markdown]
 # Without the norm, scores of a thousand in the end: every head looks at one token only and cannot look away. With it,
 # they stay two orders of magnitude smaller (the gains grow, so the limit does too), and the loss is lower. Neither is
-# good at this rate. At the right one, in section 7, QK-norm cost a little: with heads of 8 channels scores begin within 2.8,
-# and the gains must first grow before a head can look at one token. It is an insurance, and it has a price. It is worth
-# that where nobody can afford to try five rates.
+# good at this rate. At the right one, in section 7, QK-norm cost a little: with heads of 8 channels scores begin within
+# 2.8, and the gains must first grow before a head can look at one token. It is an insurance, and it has a price. It is
+# worth that where nobody can afford to try five rates.
 #
 # ## 9. What the stream says on its way
 #
