@@ -99,12 +99,18 @@ def command(ctx: click.Context, **given: Any) -> None:
     try:
         ctx.exit(_train(ctx, given))
     except (ValueError, OSError, FloatingPointError, ImportError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror and not error.filename else str(error)
-        raise click.ClickException(f"{together.prefix()}{said}") from None
+        raise click.ClickException(f"{together.prefix()}{_said(error)}") from None
     except RuntimeError as error:
         if (told := together.no_room(error) or together.lost(error)) is None:
             raise
         raise click.ClickException(told) from None
+
+
+def _said(error: Exception) -> str:
+    """Without the number that the system has for it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _train(ctx: click.Context, given: dict[str, Any]) -> int:

@@ -37,13 +37,15 @@ def prepared(
     from lilllm.training import Trainer
     from lilllm.training.corpus import prepare
     from lilllm.training.given import refuse_taken
+    from lilllm.training.lock import locked
     from lilllm.training.report import Report
 
     begun = given["begun"]
     parallel, rows = together.ranks(given["parallel"], config)
     if not given["resume"] and parallel.writes:
         refuse_taken(folder)
-    with parallel.first():
+    # Two that write the same tokens would be in each other's way.
+    with locked(folder if parallel.writes else None), parallel.first():
         made = prepare(
             given["data"],
             folder,
@@ -107,7 +109,9 @@ def no_empty_folder(folder: Path) -> Iterator[None]:
         yield
     except BaseException:
         if not there[1] and not any((folder / "tokens").glob("*")):
-            (folder / "tokenizer.json").unlink(missing_ok=True)
+            for name in ("tokenizer.json", ".lock"):
+                with suppress(OSError):
+                    (folder / name).unlink()
         for path in (folder / "tokens", folder, folder.parent)[: 3 - sum(there)]:
             with suppress(OSError):
                 path.rmdir()  # of an empty folder only

@@ -134,7 +134,7 @@ def _learned(stream: Any, source: str, vocab_size: int, report: Report) -> Any:
     try:
         made = BPETokenizer.train(_texts(stream), vocab_size=vocab_size, special_tokens=[EOS])
     except ValueError as error:
-        raise ValueError(f"{source}: {error}") from None
+        raise ValueError(str(error) if str(error).startswith(source) else f"{source}: {error}") from None
     if made.vocab_size < vocab_size:
         report.say(f"the text has no more than {made.vocab_size:,} different ones")
     return made

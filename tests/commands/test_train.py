@@ -16,6 +16,7 @@ from lilllm import __main__ as program
 from lilllm import models
 from lilllm.commands import train
 from lilllm.models import ModelConfig, export
+from lilllm.training.lock import locked
 
 SMALL = ModelConfig(vocab_size=300, n_layers=1, d_model=16, n_heads=2, context_len=32)
 
@@ -224,6 +225,17 @@ def test_a_start_that_fails_leaves_nothing_behind(run, text, tmp_path):
     assert re.search(r"a row of --context 30000 takes 30001 of each; give --context \d+ or less", err)
     assert not (tmp_path / "r" / "run.json").exists()
     assert run(*text, "--out", "r")[0] in (0, None)  # the tokens are there
+
+
+def test_a_folder_that_is_taken_or_cannot_be_is_told_at_once(run, text, tmp_path):
+    """Before a tokenizer is learned; the other process may be at its tokens, and has no run.json yet."""
+    with locked(tmp_path / "r"):
+        code, _, err = run(*text, "--out", "r")
+    assert (code, "another process trains in r" in err) == (2, True), err
+    assert "learning a tokenizer" not in err
+    code, _, err = run(*text, "--out", "mine.txt/r")
+    assert code == 2
+    assert err.splitlines() == ["lilllm: mine.txt/r: Not a directory"]
 
 
 def test_a_dry_run_takes_the_micro_batch_of_the_gpu(capsys):
