@@ -1,7 +1,8 @@
 """Talk with a checkpoint: its answer comes piece by piece and can be stopped; the same seed gives the same answer.
 
-A model that only learned to go on with texts goes on with what was said: the talk is one text, turn after turn. What
-was written before a stop stays, and `?talk=NAME` brings a talk back when the page is loaded again.
+A model that only learned to go on with texts goes on with what was said: the talk is one text, turn after turn. Another
+model, or a newer checkpoint of a run that trains, goes on with the same text. What was written before a stop stays, and
+`?talk=NAME` brings a talk back when the page is loaded again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from kept import kept
-from plain import written
+from plain import plain, written
 
 if TYPE_CHECKING:
     from lilllm.inference import Speaker
@@ -24,33 +25,30 @@ _ENDED = {"stop": "then the end of its text", "length": "as many as allowed"}
 
 
 @st.cache_resource(max_entries=100, show_spinner=False)
-def _talk(name: str) -> dict[str, Any]:
-    """What was said in a talk, and with which model."""
-    return {"by": None, "said": []}
+def _talk(name: str) -> list[dict[str, Any]]:
+    """The turns of a talk."""
+    return []
 
 
-def _said(owner: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _said() -> list[dict[str, Any]]:
     """The turns of this session's talk. One from an address is copied: no two sessions write into one."""
     if "talk" not in st.session_state:
         before = copy.deepcopy(_talk(st.query_params.get("talk", "")[:40]))
         st.session_state["talk"] = secrets.token_urlsafe(9)
-        _talk(st.session_state["talk"]).update(before)
+        _talk(st.session_state["talk"]).extend(before)
     st.query_params["talk"] = st.session_state["talk"]
-    talk = _talk(st.session_state["talk"])
-    if talk["by"] != owner:  # another model would go on with words that are not its own
-        talk.update(by=owner, said=[])
-    return talk["said"]
+    return _talk(st.session_state["talk"])
 
 
 def _clear() -> None:
-    _talk(st.session_state["talk"])["said"] = []
+    _talk(st.session_state["talk"]).clear()
 
 
 def _ended(said: list[dict[str, Any]]) -> None:
     """An answer on its way ended here: its run of the script was left for this one."""
     for turn in said:
         if turn["going"]:
-            turn["going"], turn["note"] = False, f"stopped; seed {turn['seed']}"
+            turn["going"], turn["note"] = False, f"{turn['by']}: stopped; seed {turn['seed']}"
 
 
 def shown(text: str) -> str:
@@ -65,8 +63,8 @@ def prompt_of(speaker: Speaker, said: list[dict[str, Any]], max_new: int) -> str
     return text if len(ids) <= room else speaker.tokenizer.decode(ids[-room:])
 
 
-def chat_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
-    """``owner``: the model's files."""
+def chat_view(speaker: Speaker, name: str) -> None:
+    """``name``: what the model is called in the list."""
     columns = st.columns(4, vertical_alignment="bottom")
     options: dict[str, Any] = {
         "temperature": columns[0].slider("Temperature", 0.0, 2.0, step=0.05, key=kept("chat_temperature", 0.8)),
@@ -74,7 +72,7 @@ def chat_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
     }
     max_new = int(columns[2].number_input("Tokens at most", 1, 2000, key=kept("chat_tokens", 120)))
     seed = int(columns[3].number_input("Seed", 0, 2**31 - 1, key=kept("chat_seed", 0)))
-    said = _said(owner)
+    said = _said()
     _ended(said)
     history, below = st.container(), st.container()
     asked = below.chat_input("Begin a text, or go on with it", key="asked", max_chars=_MOST)
@@ -85,21 +83,28 @@ def chat_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
             with st.chat_message(turn["role"]):
                 st.html(shown(turn["text"]))
                 if turn["note"]:
-                    st.caption(turn["note"])
+                    st.empty()  # where Stop was: else the note would stand twice while the next answer comes
+                    st.caption(plain(turn["note"]))
         if asked:
-            _answer(speaker, said, asked, max_new, seed, options)
+            _answer(speaker, name, said, asked, max_new, seed, options)
     if said:
         below.button("Clear", key="clear", on_click=_clear)
 
 
 def _answer(
-    speaker: Speaker, said: list[dict[str, Any]], asked: str, max_new: int, seed: int, options: dict[str, Any]
+    speaker: Speaker,
+    name: str,
+    said: list[dict[str, Any]],
+    asked: str,
+    max_new: int,
+    seed: int,
+    options: dict[str, Any],
 ) -> None:
     said.append({"role": "user", "text": asked, "note": "", "going": False})
     with st.chat_message("user"):
         st.html(shown(asked))
     prompt = prompt_of(speaker, said, max_new)
-    turn: dict[str, Any] = {"role": "assistant", "text": "", "note": "", "going": True, "seed": seed}
+    turn: dict[str, Any] = {"role": "assistant", "text": "", "note": "", "going": True, "seed": seed, "by": name}
     said.append(turn)
     with st.chat_message("assistant"):
         place, button = st.empty(), st.empty()
@@ -115,6 +120,6 @@ def _answer(
         button.empty()
         n = len(talk.tokens)
         why = "its context is full" if talk.full else _ENDED[talk.ended or "length"]
-        turn["note"] = f"{n} token{'' if n == 1 else 's'}, {why}; seed {seed}"
+        turn["note"] = f"{name}: {n} token{'' if n == 1 else 's'}, {why}; seed {seed}"
         turn["going"] = False
-        st.caption(turn["note"])
+        st.caption(plain(turn["note"]))

@@ -52,11 +52,13 @@ def next_view(speaker: Speaker) -> None:
     from scores import choice_of, fitting, next_logits
 
     prompt = st.text_area("Text", key=kept("prompt", PROMPT), max_chars=_MOST_PROMPT, height=80, on_change=_over)
-    owner = (speaker.name, id(speaker))
-    if st.session_state.get("continued_by") != owner:  # another model's tokens mean something else
-        st.session_state["continued_by"] = owner
+    continued: list[int] = st.session_state.setdefault("continued", [])
+    means = [speaker.tokenizer.token_bytes(token) for token in continued if token < speaker.tokenizer.vocab_size]
+    known = zip(means, st.session_state.get("continued_means", []), strict=False)
+    if len(means) < len(continued) or any(now != then for now, then in known):  # to this tokenizer they are others
         _over()
-    continued: list[int] = st.session_state["continued"]
+        continued, means = [], []
+    st.session_state["continued_means"] = means
     before = speaker.encode(prompt or "")
     ids = [*before, *continued]
     st.html(marked(pieces(speaker.tokenizer, ids), numbers=False, new_from=len(before)))

@@ -53,7 +53,7 @@ def _show(view: str, name: str | None, models: dict[str, str]) -> None:
         elif folder is None:
             _no_model()
         else:
-            _with_model(view, folder)
+            _with_model(view, folder, name or "")
     except (ValueError, OSError, RuntimeError) as error:
         st.error(f"{plain(name or 'The model')} cannot be used: {plain(str(error))}")
 
@@ -64,7 +64,7 @@ def _no_model() -> None:
     st.markdown("Or name one as the viewer starts: `streamlit run viewer -- --model FOLDER`.")
 
 
-def _with_model(view: str, folder: Path) -> None:
+def _with_model(view: str, folder: Path, name: str) -> None:
     from attention_view import attention_view
     from chat_view import chat_view
     from next_view import next_view
@@ -79,4 +79,4 @@ def _with_model(view: str, folder: Path) -> None:
     elif view == "Samplers":
         samplers_view(model, (str(folder), changed))
     else:
-        chat_view(model, (str(folder), changed))
+        chat_view(model, name)

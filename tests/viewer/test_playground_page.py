@@ -208,7 +208,10 @@ def test_an_answer_comes_in_pieces_and_the_same_seed_gives_it_again(playground: 
     page.evaluate(
         """() => { window.seen = new Set(); setInterval(() => {
             const all = document.querySelectorAll('.written');
-            if (all.length > 1) window.seen.add(all[1].textContent); }, 10); }"""
+            if (all.length > 1) window.seen.add(all[1].textContent);
+            const notes = document.querySelectorAll('[data-testid=stChatMessage] [data-testid=stCaptionContainer]');
+            if (document.querySelector('.st-key-stop') && all.length > 2)
+                window.notes = Math.max(window.notes ?? 1, notes.length); }, 10); }"""
     )
     options = {"max_new": 600, "temperature": 0.8, "top_p": 0.95}
     answers = (model.write("Mia gave <b>a</b>", seed=seed, **options) for seed in range(50))
@@ -231,8 +234,13 @@ def test_an_answer_comes_in_pieces_and_the_same_seed_gives_it_again(playground: 
     field.press("Enter")
     expect(page.get_by_text(re.compile(rf"tokens?, .*; seed {seed}$"))).to_have_count(2)
     assert texts.all_text_contents()[:3] == ["Mia gave <b>a</b>", shown, " Then"]
+    assert page.evaluate("window.notes ?? 1") == 1, "a note stood twice while the next answer came"
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="tiny/step-000020").click()
+    page.wait_for_url(re.compile("model=tiny%2Fstep-000020"))
+    playground.quiet()
     page.reload()
-    expect(page.get_by_text(re.compile(rf"tokens?, .*; seed {seed}$"))).to_have_count(2)
+    expect(page.get_by_text(re.compile(rf"^tiny: \d+ tokens?, .*; seed {seed}$"))).to_have_count(2)
     assert texts.all_text_contents()[:3] == ["Mia gave <b>a</b>", shown, " Then"]
     page.get_by_role("button", name="Clear").click()
     expect(texts).to_have_count(0)

@@ -288,7 +288,7 @@ def test_no_two_sessions_write_into_one_talk(monkeypatch: pytest.MonkeyPatch) ->
         sessions.append(SimpleNamespace(session_state={}, query_params={"talk": asked} if asked else {}))
         monkeypatch.setattr(chat.st, "session_state", sessions[-1].session_state)
         monkeypatch.setattr(chat.st, "query_params", sessions[-1].query_params)
-        said: list[dict[str, Any]] = chat._said(("model", 1))
+        said: list[dict[str, Any]] = chat._said()
         return said
 
     first = open_page("")
@@ -297,6 +297,7 @@ def test_no_two_sessions_write_into_one_talk(monkeypatch: pytest.MonkeyPatch) ->
     assert again == first
     again.append({"role": "user", "text": "twice"})
     assert len(first) == 1
-    assert chat._said(("model", 1)) is again
-    assert chat._said(("another", 1)) == []
+    assert chat._said() is again
+    chat._clear()
+    assert (chat._said(), len(first)) == ([], 1)
     assert open_page("unknown") == []
