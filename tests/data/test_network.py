@@ -38,7 +38,7 @@ class Hub:
             pq.write_table(table, folder / f"{n}.parquet", row_group_size=100)
         self.folder = folder
         self.asked: list[tuple[Any, ...]] = []
-        self.fetched = 0
+        self.fetched = self.states_loaded = 0
         self.there = True
         self.breaks: int | None = None
 
@@ -55,7 +55,11 @@ class Wire:
 
     def __init__(self, hub: Hub, stream: datasets.IterableDataset) -> None:
         self.hub, self.stream = hub, stream
-        self.state_dict, self.load_state_dict = stream.state_dict, stream.load_state_dict
+        self.state_dict = stream.state_dict
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.hub.states_loaded += 1
+        self.stream.load_state_dict(state)
 
     def skip(self, n: int) -> Wire:
         return Wire(self.hub, self.stream.skip(n))
@@ -143,9 +147,11 @@ def test_tokens_are_taken_up_again_where_the_line_broke(hub: Hub, tmp_path: Path
 
 def test_another_version_of_datasets_passes_over_rows(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     list(documents("openwebtext", count=400))
+    assert list(documents("openwebtext", count=500)) == TEXTS[:500]
+    assert hub.states_loaded == 1
     monkeypatch.setattr(datasets, "__version__", "99.0")
-    monkeypatch.setattr(Wire, "load_state_dict", None, raising=False)
     assert list(documents("openwebtext")) == TEXTS
+    assert hub.states_loaded == 1
 
 
 @pytest.mark.parametrize("n", [0, 1, 30])
@@ -201,7 +207,7 @@ def test_without_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
         next(documents("wikitext"))
 
 
-def test_no_room_for_what_comes(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_for_what_comes(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -209,6 +215,11 @@ def test_no_room_for_what_comes(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> No
         patch.setattr(network_cache._Part, "_write", full)
         with pytest.raises(OSError, match=r"no room to keep openwebtext .* let HF_HOME name a folder on a larger disk"):
             list(documents("openwebtext"))
+    with monkeypatch.context() as patch:  # and where it shows only when a file is closed
+        patch.setattr(pq.ParquetWriter, "close", full)
+        with pytest.raises(OSError, match="no room to keep openwebtext"):
+            list(documents("openwebtext"))
+    assert not [path for path in (tmp_path / "cache" / "lilllm").rglob("*") if path.is_file()]
     assert list(documents("openwebtext")) == TEXTS
 
 
@@ -250,6 +261,12 @@ def test_lines_become_articles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert list(documents("wikitext")) == expected
     assert list(documents("wikitext", skip=1, count=1)) == expected[1:2]
     assert hub.fetched == len(WIKI)
+    short = Hub(
+        tmp_path / "short", [" = A = \n", " = B = \n", " b \n", " = C = \n"]
+    )  # articles are passed over, not rows
+    monkeypatch.setattr(datasets, "load_dataset", short.load_dataset)
+    found = network_documents(NETWORK["wikitext"], skip=1, folder=tmp_path / "kept")
+    assert list(found) == [" = B = \n b \n", " = C = \n"]
 
 
 SUMS = [
