@@ -72,7 +72,8 @@ class DoLa:
     """How to contrast.
 
     Attributes:
-        layers: "low" or "high", the lower or upper half of the layers, every second one, or their numbers.
+        layers: "low" or "high", the lower or upper half of the layers, every second one, or their numbers. (Halves are
+            the paper's for 32 and 40 layers; of 60 it takes thirds, of 80 quarters.)
         alpha: the share of the likeliest token's probability that a token needs to be considered.
         normed: early layers go through the last norm.
     Raises: ValueError: no layers, a layer below 0, alpha out of range.
