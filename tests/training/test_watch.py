@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import distributed
 
 from lilllm.training import evaluate
 from lilllm.training.alone import Alone
 from lilllm.training.mfu import Mfu
+from lilllm.training.parallel import Ranks
 from tests.training import tiny
 
 
@@ -75,3 +78,30 @@ def test_each_rank_draws_its_own_dropout() -> None:
         with one.random.own():
             losses.append(one.take(replace(batch, documents=None), 0.0).loss)
     assert losses[0] == losses[2] != losses[1]
+
+
+@pytest.fixture
+def ranks() -> Iterator[Ranks]:
+    """A group of one, which needs no other process; what it says of itself may be changed."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        yield Ranks()
+    finally:
+        distributed.destroy_process_group()
+
+
+def test_a_mean_is_over_all_ranks_and_counts_stay_whole(ranks: Ranks) -> None:
+    """Of four, three of which say nothing. float32 would lose the last one of 2^24 + 1."""
+    ranks.world_size = 4
+    assert ranks.mean([2.0**24 + 1, 1 / 3]) == [(2.0**24 + 1) / 4, 1 / 3 / 4]
+
+
+@pytest.mark.parametrize("most", [None, 6, 5, 1])
+def test_every_batch_counts_once_and_every_rank_has_as_many(ranks: Ranks, most: int | None) -> None:
+    """Seven batches for three ranks: whoever has none of its own in the last turn goes along with another's."""
+    ranks.world_size, shares = 3, []
+    for ranks.rank in range(3):
+        shares.append(list(ranks.share(range(7), most)))
+    assert len({len(share) for share in shares}) == 1
+    counted = [batch for share in shares for batch, counts in share if counts]
+    assert sorted(counted) == list(range(7))[:most]
