@@ -53,7 +53,7 @@ def trainer(kind: str, folder: Path | None, **given: Any) -> Any:
     way = ways[kind]()
     rows = config.batch_size // way.world_size
     feed = Masked(tiny.loader(rows, rank=way.rank, world_size=way.world_size))
-    given.setdefault("model", tiny.model(given.pop("dropout", 0.0)))
+    given.setdefault("model", tiny.model(given.pop("dropout", 0.0), seed=1 + way.rank))  # the first one counts
     return tiny.trainer(folder, changes=config.to_dict(), loader=feed, parallel=way, **given)
 
 
