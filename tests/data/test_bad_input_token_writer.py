@@ -146,6 +146,11 @@ def test_another_corpus_in_the_same_folder(finished: bool, tmp_path: Path, monke
     write(tmp_path, texts(), shard_tokens=1000).verify()
 
 
+def test_what_is_hidden_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / ".gitkeep").touch()
+    write(tmp_path).verify()
+
+
 def test_a_folder_of_others(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine", "utf-8")
     with pytest.raises(ValueError, match=r"holds other things \(thesis\.txt\) and no token files; give a folder"):
@@ -172,6 +177,9 @@ def test_a_damaged_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ValueError, match=r"shard-00000\.bin has 2,001 bytes where the journal says 2,000"):
         write(tmp_path, texts(), shard_tokens=1000)
     (tmp_path / "shard-00000.bin").write_bytes(whole["shard-00000.bin"])
+    journal.write_bytes(whole["journal.jsonl"].replace(b"lilllm tokens 1", b"lilllm tokens 9"))
+    with pytest.raises(ValueError, match="its format is 'lilllm tokens 9', this version writes 'lilllm tokens 1'"):
+        write(tmp_path, texts(), shard_tokens=1000)
     journal.write_bytes(b'{"weights": 3}\n')
     with pytest.raises(ValueError, match=r"journal\.jsonl is no journal of token files"):
         write(tmp_path, texts(), shard_tokens=1000)

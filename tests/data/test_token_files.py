@@ -151,6 +151,9 @@ def test_a_shard_that_is_cut_or_missing(files: TokenFiles, tmp_path: Path) -> No
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(ValueError, match=r"shard-00001\.bin has 1,998 bytes, but 2,000 were written"):
         TokenFiles(folder)
+    path.write_bytes(path.read_bytes() + bytes(4))
+    with pytest.raises(ValueError, match=r"shard-00001\.bin has 2,002 bytes, but 2,000 were written"):
+        TokenFiles(folder)
     path.unlink()
     with pytest.raises(ValueError, match=r"shard-00001\.bin is missing; copy it again"):
         TokenFiles(folder)

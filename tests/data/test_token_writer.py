@@ -317,6 +317,19 @@ def test_no_room_for_the_index(whole: dict[str, bytes], tmp_path: Path, monkeypa
     assert contents(tmp_path) == whole
 
 
+def test_what_is_said_to_be_safe_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that would have said so did not reach the disk."""
+    monkeypatch.setattr(token_shards, "MARK_TOKENS", 1)
+    writing = token_shards.ShardWriter._write_line
+    monkeypatch.setattr(
+        token_shards.ShardWriter,
+        "_write_line",
+        lambda self, line: writing(self, line) if b"shard_tokens" in line else _no_room(),
+    )
+    with pytest.raises(OSError, match=r"0 documents \(0 tokens\) are safe"):
+        write(tmp_path)
+
+
 def _no_room(*_: Any) -> None:
     raise OSError(28, "No space left on device")
 
