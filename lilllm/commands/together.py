@@ -6,6 +6,7 @@ Read in order: join, ranks, birthplace, leave; prefix, no_room and lost, for err
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,7 +91,7 @@ def lost(error: RuntimeError) -> str | None:
 
     if not prefix() or not parallel.lost(error):
         return None
-    first = str(error).strip().splitlines()[0]
+    first = re.sub(r"^\[.*?\]\s*", "", str(error).strip().splitlines()[0]).partition(". ")[0]  # less gloo's own advice
     return (
         f"{prefix()}another rank has ended, or does not answer ({first}). The message of the one that ended first says "
         "why. Checkpoints are whole: go on with --resume"

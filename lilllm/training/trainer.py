@@ -50,7 +50,8 @@ class Trainer:
     """A model, a config and a loader of batches.
 
     Args:
-        model: it is moved to ``device`` and trained in place.
+        model: it is moved to ``device`` and trained in place; also one that has learned, with its tokenizer:
+            ``speaker = inference.load("liltown", dtype=torch.float32)``, ``speaker.model``, ``speaker.tokenizer``.
         loader: an iterator of `lilllm.data.Batch` without end, with this rank's rows of a step; ``state_dict`` and
             ``load_state_dict`` make it go on where it was.
         validation: tokens to evaluate on, that are not trained on.
@@ -89,13 +90,8 @@ class Trainer:
         peak: float | None = None,
         about: dict[str, Any] | None = None,
     ) -> None:
-        others = {
-            "validation": validation,
-            "tokenizer": tokenizer,
-            "sample": sample,
-            "bytes_per_token": bytes_per_token,
-        }
-        others |= {"parallel": parallel, "log": log, "peak": peak, "about": about}
+        others = {"validation": validation, "tokenizer": tokenizer, "sample": sample, "parallel": parallel}
+        others |= {"bytes_per_token": bytes_per_token, "log": log, "peak": peak, "about": about}
         self.folder = None if folder is None else Path(folder)
         given.check(model, config, loader, self.folder, resume, others)
         self.parallel = parallel or ALONE

@@ -14,7 +14,7 @@ import pytest
 
 from lilllm import __main__ as program
 from lilllm import models
-from lilllm.commands import train
+from lilllm.commands import together, train
 from lilllm.models import ModelConfig, export
 from lilllm.training.lock import locked
 
@@ -309,6 +309,17 @@ def test_stopped_from_outside_it_saves_and_says_how_to_go_on(tmp_path, number, c
     assert done.returncode == 0, done.stderr
     steps = [record["step"] for record in records(tmp_path / "r") if record["kind"] == "train"]
     assert steps == list(range(1, step + 4))
+
+
+def test_another_rank_that_is_gone_is_told_without_gloos_advice(monkeypatch):
+    gone = RuntimeError("[/a/pair.cc:537] Read error [127.0.0.1]:42: Connection reset by peer. This is typically\nmore")
+    assert together.lost(gone) is None  # alone
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    said = (
+        "rank 0: another rank has ended, or does not answer (Read error [127.0.0.1]:42: Connection reset by peer). The"
+    )
+    assert together.lost(gone).startswith(said)
 
 
 def test_names_of_runs():
