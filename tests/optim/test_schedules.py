@@ -65,6 +65,26 @@ def test_clip_by_norm_equals_torch() -> None:
     torch.testing.assert_close(a[0].grad, b[0].grad)
 
 
+@pytest.mark.parametrize("bad", [torch.inf, -torch.inf, torch.nan])
+def test_clipping_what_is_not_finite_changes_nothing(bad: float) -> None:
+    """Not the finite gradients beside it either: scaled by 1 / infinity they would be 0, and nobody could look."""
+    weights = [torch.zeros(2, requires_grad=True), torch.zeros(1, requires_grad=True)]
+    weights[0].grad, weights[1].grad = torch.tensor([3.0, 4.0]), torch.tensor([bad])
+    with pytest.raises(FloatingPointError, match="look at the loss of this batch"):
+        clip_by_norm(weights, 1.0)
+    assert weights[0].grad.tolist() == [3.0, 4.0]
+    torch.testing.assert_close(weights[1].grad, torch.tensor([bad]), equal_nan=True)
+
+
+def test_a_tiny_gradient_is_clipped_as_torch_does() -> None:
+    """Where eps, which keeps the division from 0, is as large as the norm."""
+    ours, theirs = (torch.zeros(2, requires_grad=True) for _ in range(2))
+    ours.grad, theirs.grad = (torch.tensor([3e-7, 4e-7]) for _ in range(2))
+    clip_by_norm([ours], 1e-7)
+    torch.nn.utils.clip_grad_norm_([theirs], 1e-7)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=0)
+
+
 def test_clip_by_value_changes_the_direction() -> None:
     w = torch.nn.Parameter(torch.zeros(2))
     w.grad = torch.tensor([3.0, 0.1])
