@@ -34,13 +34,27 @@ def test_constructor(rule) -> None:
 
 @pytest.mark.parametrize("rule", ALL)
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_bad_gradient_changes_nothing(rule, bad: float) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_bad_gradient_changes_nothing(rule, bad: float, apart: bool) -> None:
+    """Nor those of a group before the one that it is in."""
     good, broken = _matrix(), _matrix()
-    optimizer = rule([good, broken], lr=0.1)
+    optimizer = rule([{"params": [good]}, {"params": [broken]}] if apart else [good, broken], lr=0.1)
     good.grad, broken.grad = torch.ones(2, 2), torch.full((2, 2), bad)
     with pytest.raises(FloatingPointError, match=r"1 of 2 gradients hold NaN or infinity .*\(2, 2\)"):
         optimizer.step()
     assert torch.equal(good, torch.ones(2, 2))
+    assert not optimizer.state
+
+
+@pytest.mark.parametrize("rule", ALL)
+def test_a_bad_rate_of_one_group_changes_nothing(rule) -> None:
+    first, second = _matrix(), _matrix()
+    optimizer = rule([{"params": [first]}, {"params": [second]}], lr=0.1)
+    first.grad, second.grad = torch.ones(2, 2), torch.ones(2, 2)
+    optimizer.param_groups[1]["lr"] = math.nan  # as a schedule may
+    with pytest.raises(ValueError, match="lr must be a finite number"):
+        optimizer.step()
+    assert torch.equal(first, torch.ones(2, 2))
     assert not optimizer.state
 
 
