@@ -56,6 +56,7 @@ def test_here_the_fastest_of_the_steps_tried_is_all_steps(monkeypatch):
     found = price_here(SMALL, TrainConfig(steps=900, batch_size=8, micro_batch=2), context_len=8)
     assert found.hours == pytest.approx(2 * 4 * 900 / 3600)
     assert found.tokens == 900 * 8 * 8
+    assert found.flops == price(SMALL, TrainConfig(steps=900, batch_size=8), context_len=8).flops
     assert (found.dollars, found.room, found.fits) == (None, None, None)
 
 
