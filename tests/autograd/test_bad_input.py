@@ -237,3 +237,14 @@ def test_backward_twice_adds_up_in_sources_only() -> None:
     loss.backward()
     np.testing.assert_array_equal(x.grad, 2 * once)
     np.testing.assert_array_equal(y.grad, inner)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_derivative_that_is_not_finite_changes_no_sources_gradient(turned: bool) -> None:
+    """Whichever of the two sources is reached first. The root of x has at 0 no finite derivative."""
+    good, bad = Array([3.0]), Array([0.0])
+    good.grad = np.array([7.0])
+    parts = [(good * 2.0).sum(), (bad**0.5).sum()]
+    with np.errstate(divide="ignore"), pytest.raises(FloatingPointError, match="comes from the pullback of pow"):
+        (parts[turned] + parts[not turned]).backward()
+    assert (good.grad.tolist(), bad.grad) == ([7.0], None)
