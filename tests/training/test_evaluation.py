@@ -103,5 +103,5 @@ def test_bad_input_text_that_is_too_short():
 
 
 def test_bad_input_no_batches():
-    with pytest.raises(ValueError, match="batches is 0; give at least 1"):
+    with pytest.raises(ValueError, match="batches is 0; give 1 or more"):
         evaluate(tiny.model(), tiny.corpus(), batch_size=2, context_len=8, batches=0)
