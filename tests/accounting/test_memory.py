@@ -167,3 +167,11 @@ def test_bad_input_memory() -> None:
         per_gpu(1, gpus=0, stage=1)
     with pytest.raises(ValueError, match="checkpointing is 'some'; give one of: none, selective, full"):
         activations(preset("gpt2"), batch=1, seq=1, checkpointing="some")  # type: ignore[arg-type]
+
+
+def test_qk_norm_keeps_queries_and_keys_and_no_more() -> None:
+    """Qwen3 0.6B has 16 query heads and 8 of keys: 24 x 128 numbers a token and layer are kept for two more norms."""
+    shape = preset("qwen3-0.6b")
+    with_it, without = (activations(one, batch=1, seq=3) for one in (shape, replace(shape, qk_norm=False)))
+    assert with_it["norms"] - without["norms"] == 28 * 3 * 2 * (24 * 128)
+    assert {**with_it, "norms": 0} == {**without, "norms": 0}
