@@ -1,6 +1,10 @@
 """One run of a code object under the recorder: what of it was shown, and what its trace function does.
 
-Read in order:  Source (a traced file), CodeInfo (a function of it), Frame.on_event (line, return, exception)
+Read in order:  Source (a traced file), CodeInfo (a function of it), Frame.on_event (line, return, exception),
+                Frame.fold (a loop beyond its budget)
+
+When a line was run ``line_hits`` times in one run of its frame, its innermost loop is folded: a step ``f``, then
+nothing until the loop is left; the step after it carries the state.
 """
 
 from __future__ import annotations
@@ -8,14 +12,16 @@ from __future__ import annotations
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
+from lilllm.tracing.format import Code
 from lilllm.tracing.opcodes import ends_by_exception, ends_by_yield, is_end_of_iteration
 from lilllm.tracing.source import Directives, Loop, Plan
-from lilllm.tracing.writer import Full
+from lilllm.tracing.writer import Full, Writer
 
 if TYPE_CHECKING:
     from lilllm.tracing.recorder import Recorder
 
 NO_DIRECTIVES = Directives()
+_PART_OF_STATEMENT = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"})
 _GENERATOR_LIKE = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 
 
@@ -27,6 +33,20 @@ class Source:
         self.plan = plan
         self.offset = offset
         self.codes: dict[int, CodeInfo | None] = {}
+
+    def learn(self, code: CodeType, writer: Writer) -> CodeInfo | None:
+        """A code object met for the first time; None if it is part of a statement, or made by torch.compile."""
+        name = code.co_name
+        info = None
+        if name not in _PART_OF_STATEMENT and not name.startswith(("torch_dynamo_", "__compiled_", "__resume_")):
+            line = self.plan.definition.get(code.co_firstlineno, code.co_firstlineno)
+            qualified = code.co_qualname.replace("<locals>.", "")
+            number = writer.add_code(Code(name=qualified, file=self.file, line=line + self.offset))
+            info = CodeInfo(code, number, line)
+        self.codes[id(code)] = info
+        if info is None:
+            self.codes[-id(code)] = CodeInfo(code, -1, 0)  # keeps it alive
+        return info
 
 
 class CodeInfo:
@@ -70,6 +90,21 @@ class Frame:
         self.error = 0  # id of the exception last recorded here
         self.passing: int | None = None  # value of an exception that left a fold and has no step yet
 
+    def begin_again(self) -> None:
+        """Of the module's frame, which stays: another cell begins."""
+        self.hits = {}
+        self.statement = -1
+        self.closed = False
+        self.folded = None
+        self.passing = None
+
+    @property
+    def line(self) -> int:
+        """Of the statement that runs, or of the function if none has begun."""
+        if self.statement > 0:
+            return self.statement
+        return self.info.line if self.info is not None else 1
+
     def on_event(self, frame: FrameType, event: str, arg: Any) -> Any:
         """The local trace function. Returning None keeps it installed."""
         try:
@@ -86,11 +121,11 @@ class Frame:
             elif event == "exception":
                 self._on_exception(frame, arg)
         except Full as full:
-            self.rec.stop(str(full), frame)
+            self.rec.stop(str(full))
         except Exception as error:
-            self.rec.fail(error, frame)
+            self.rec.fail(error)
         except BaseException as error:
-            self.rec.stop(f"{type(error).__name__} came while a step was recorded", frame)
+            self.rec.stop(f"{type(error).__name__} came while a step was recorded")
             raise
         return None
 
@@ -113,7 +148,7 @@ class Frame:
         if hits > rec.line_hits:
             loop = self.source.plan.loop.get(statement)
             if loop is not None:
-                rec.fold(self, frame, loop)
+                self.fold(frame, loop)
             return
         directives = self.source.plan.directives.get(statement, NO_DIRECTIVES)
         self.closed = directives.stepover
@@ -121,10 +156,26 @@ class Frame:
             return
         self.step = rec.step(self, frame, "l", statement, 0)
         if directives is not NO_DIRECTIVES:
-            rec.direct(self.step, directives)
+            if directives.inspect:
+                rec.writer.add_pins(self.step, directives.inspect)
+            if directives.clear:
+                rec.writer.add_pins(self.step, directives.clear, clear=True)
             number = self.source.plan.stepped_over.get(statement)
             if number is not None:
-                rec.rest(self, frame, number)
+                rec.rest.begin(self, frame, number)
+
+    def fold(self, frame: FrameType, loop: Loop) -> None:
+        """The loop has used its budget: one step that says so, then nothing until it is left."""
+        rec = self.rec
+        self.step = rec.step(self, frame, "f", loop.first, 0)
+        rec.checkpoint()
+        if loop.woven:
+            rec.rest.begin(self, frame, loop.number)
+        else:
+            self.folded = loop
+            self.folded_count = 1
+            self.folded_step = self.step
+            self.closed = True
 
     def unfold(self) -> None:
         self.rec.writer.count_folded(self.folded_step, self.folded_count)
@@ -140,15 +191,15 @@ class Frame:
         suspended = False
         if arg is None and (frame.f_lasti == self.thrown_at or ends_by_exception(frame)):
             if self.passing is not None:
-                rec.step(self, frame, "x", rec.line_of(self), self.passing)
+                rec.step(self, frame, "x", self.line, self.passing)
         elif info.suspends and ends_by_yield(frame):
             suspended = True
             if self.folded is None:
-                rec.step(self, frame, "y", rec.line_of(self), rec.values.encode(arg))
+                rec.step(self, frame, "y", self.line, rec.values.encode(arg))
         else:
             if self.folded is not None:
                 self.unfold()
-            self.step = rec.step(self, frame, "r", rec.line_of(self), rec.values.encode(arg))
+            self.step = rec.step(self, frame, "r", self.line, rec.values.encode(arg))
         if self in stack:
             del stack[stack.index(self) :]
         self.on_stack = False
@@ -168,4 +219,4 @@ class Frame:
         if self.folded is not None or id(error) == self.error:
             return
         self.error = id(error)
-        self.rec.step(self, frame, "x", self.rec.line_of(self), self.rec.values.exception(kind, error))
+        self.rec.step(self, frame, "x", self.line, self.rec.values.exception(kind, error))

@@ -157,7 +157,7 @@ class Session:
         if self._text_left > 0:
             cut = text[: self._text_left]
             self._text_left -= len(text)
-            self.recorder.output(
+            self.recorder.outputs.add(
                 Output(name=name, mime="text/plain", data=cut if self._text_left > 0 else cut + "\n...")
             )
 
@@ -173,19 +173,19 @@ class Session:
                 text = plain if mime == "text/plain" else str(bundle[mime])
                 if len(text) > _RICH_TEXT:
                     mime, text = "text/plain", f"{len(text):,} characters of {mime} are left out"
-                self.recorder.output(Output(name=name, mime=mime, data=text[:_RICH_TEXT]))
+                self.recorder.outputs.add(Output(name=name, mime=mime, data=text[:_RICH_TEXT]))
                 return
 
     def _picture(self, name: Literal["display", "result"], mime: Any, data: Any, alt: str) -> bool:
         try:
             if isinstance(data, str):
                 data = data.encode() if mime == "image/svg+xml" else base64.b64decode(data)
-            number = self.recorder.picture(data, mime)
+            number = self.recorder.outputs.picture(data, mime)
         except ValueError as error:
-            self.recorder.output(Output(name=name, mime="text/plain", data=f"[{error}]"))
+            self.recorder.outputs.add(Output(name=name, mime="text/plain", data=f"[{error}]"))
             return True
         if number:
-            self.recorder.output(Output(name=name, mime=mime, data=number, alt=alt[:200]))
+            self.recorder.outputs.add(Output(name=name, mime=mime, data=number, alt=alt[:200]))
         return bool(number)
 
 
