@@ -156,7 +156,7 @@ def cost(numbers: tuple[str, ...]) -> None:
 
 @command.command()
 @click.argument("numbers", nargs=-1)
-@click.option("--twice", is_flag=True, help="Build again under other conditions and want the same bytes.")
+@click.option("--twice", is_flag=True, help="Build again, under other conditions and as before, and want the same.")
 def check(numbers: tuple[str, ...], twice: bool) -> None:
     """Find what is wrong with built lectures; exit code 1 if anything is.
 
