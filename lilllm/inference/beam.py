@@ -55,7 +55,7 @@ def beam_search(
     """The ``width`` best answers found, best first; fewer where there are no more.
 
     Args:
-        length_penalty: 0 or more.
+        length_penalty: 0 to 10.
         limit: ids from here on are no tokens.
     Raises: ValueError: a number out of range, a prompt that the model cannot go on with, logits that hold NaN.
     Holds: with ``width`` at V^max_new it finds the best of all answers; width 1 without stop ids is greedy.
@@ -64,7 +64,7 @@ def beam_search(
     check_run(model, max_new, stop_ids, limit)
     for name, count in (("width", width), ("max_new", max_new)):
         given.whole(name, count, 1, "a whole number of at least 1")
-    given.number("length_penalty", length_penalty, lambda x: x >= 0, "a number of at least 0")
+    given.number("length_penalty", length_penalty, lambda x: 0 <= x <= 10, "a number from 0 to 10")
     room = min(max_new, model.config.context_len - len(row) + 1)
     stops = frozenset(stop_ids)
     session = Session(model, [row], room=room)

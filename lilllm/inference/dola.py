@@ -28,6 +28,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from lilllm.inference import given
 from lilllm.models import Decoder
 
 
@@ -88,7 +89,9 @@ class DoLa:
         if isinstance(self.layers, str):
             if self.layers not in ("low", "high"):
                 raise ValueError(f"layers is {self.layers!r}; give 'low', 'high' or a tuple of their numbers")
-        elif not self.layers or min(self.layers) < 0:
+        elif not isinstance(self.layers, tuple | list):
+            raise ValueError(f"layers is {self.layers!r}; give 'low', 'high' or a tuple of their numbers")
+        elif not self.layers or not all(hasattr(layer, "__index__") and layer >= 0 for layer in self.layers):
             raise ValueError(f"layers are {self.layers}; give one or more, 0 the embedding, 1 the first block")
 
     def candidates(self, n_layers: int, *, tied: bool) -> tuple[int, ...]:
@@ -127,5 +130,4 @@ def early_logits(
 
 
 def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha <= 1:
-        raise ValueError(f"alpha is {alpha}; give a number above 0 and at most 1, such as 0.1")
+    given.number("alpha", alpha, lambda x: 0 < x <= 1, "a number above 0 and at most 1, such as 0.1")

@@ -12,6 +12,7 @@ Source:         Lee et al. 2022, arXiv:2206.04624, section 4
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lilllm.inference import given
 from lilllm.tokenizers import Tokenizer
 
 ENDS = (".", "!", "?", "\n")
@@ -52,12 +54,15 @@ class Factual:
     floor: float | int = 0.3
 
     def __post_init__(self) -> None:
+        for name in ("p", "decay", "floor"):
+            given.number(name, getattr(self, name), lambda _: True, "a number above 0 and at most 1")
         if not 0 < self.floor <= self.p <= 1:
             raise ValueError(f"floor is {self.floor} and p is {self.p}; give 0 < floor <= p <= 1")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay is {self.decay}; give a number above 0 and at most 1")
-        if any(token < 0 for token in self.ends):
-            raise ValueError(f"ends are {sorted(self.ends)[:5]}; give ids of tokens, 0 and up")
+        ends = self.ends if isinstance(self.ends, Collection) else [None]
+        if not all(hasattr(token, "__index__") and token >= 0 for token in ends):
+            raise ValueError(f"ends are {reprlib.repr(self.ends)}; give ids of tokens, 0 and up")
 
     def nucleus(self, tokens: Int[Tensor, "B S"]) -> Float[Tensor, "B 1"]:
         """Each row's p for what follows the ``tokens`` generated so far, none of them at first."""

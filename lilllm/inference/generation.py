@@ -101,6 +101,7 @@ def generate(
     rows = check_prompts(model, prompts)
     check_run(model, max_new, stop_ids, limit)
     check_drawing(sampler, generator)
+    given.flags(cache=cache, prompt_logprobs=prompt_logprobs)
     if isinstance(generator, Sequence) and len(generator) != len(rows):
         raise ValueError(f"{len(generator)} generators for {len(rows)} prompts; give one for each, or one for all")
     if not rows:
@@ -161,6 +162,7 @@ def steps(
     (row,) = check_prompts(model, [prompt])
     check_run(model, max_new, stop_ids, limit)
     check_drawing(sampler, generator)
+    given.flags(cache=cache)
     given.whole("top", top, 0, "how many candidates to tell, 0 or more")
     _layers(model, sampler)
     return _steps(model, row, max_new, sampler, frozenset(stop_ids), generator, cache, limit, top)

@@ -2,7 +2,7 @@
 
     whole("max_new", 2.5, 0, "how many tokens to add at most")      ValueError: max_new is 2.5; give how many ...
 
-Read in order: whole, number, ids; decoder, check_prompts and check_run (of `generate`, `steps` and `beam_search`)
+Read in order: whole, number, flags, ids; decoder, check_prompts and check_run (of `generate`, `steps`, `beam_search`)
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ def number(name: str, value: Any, holds: Callable[[float], bool], allowed: str) 
         fits = False
     if not fits:
         raise ValueError(f"{name} is {value!r}; give {allowed}")
+
+
+def flags(**values: Any) -> None:
+    """Refuse what is neither True nor False: a "no" would count as yes."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}; give True or False")
 
 
 def ids(name: str, tokens: Any, V: int) -> None:

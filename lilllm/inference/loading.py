@@ -8,7 +8,8 @@
 
 Files may be anybody's: weights are safetensors, everything else JSON, and no code of a checkpoint is run.
 
-Read in order:  load, _ends (what ends a text); `lilllm.inference.sources` says which folder is meant
+Read in order:  load, _check_numbers (weights that are none), _ends (what ends a text); `lilllm.inference.sources` says
+                which folder is meant
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import torch
 from lilllm import tokenizers
 from lilllm.inference.sources import folder_of
 from lilllm.inference.speaker import Speaker
-from lilllm.models import from_pretrained
-from lilllm.models.shards import read_json
+from lilllm.models import Decoder, from_pretrained
+from lilllm.models.shards import few, read_json
 from lilllm.runtime import device as devices
 from lilllm.runtime.run_folders import TOKENIZER
 from lilllm.tokenizers.protocol import END_NAMES
@@ -40,12 +41,18 @@ def load(
     """A model and its tokenizer, ready to speak.
 
     Args:
-        source: see the top; None: the newest run in ./runs, else LilTown.
+        source: "liltown"; the path of a run (its best checkpoint, else its newest), of one checkpoint, or of a folder
+            with config.json, *.safetensors and tokenizer.json; a model on the hub as "owner/name". None: the newest run
+            in ./runs, else LilTown.
         device, dtype: as of `from_pretrained`; dtype None: as stored.
         revision: of a model on the hub.
+        progress: show bars, of what is fetched and of what is read.
     Raises:
         FileNotFoundError: there is no such folder, or it lacks a file.
-        ValueError: a file is damaged, or holds what is not known here; weights and tokenizer do not belong together.
+        ValueError: a file is damaged, or holds what is not known here; weights hold NaN or infinity, or do not belong
+            to the tokenizer; the hub has no such model or revision.
+        ConnectionError: the hub was not reached, and its cache lacks a file.
+        ModuleNotFoundError: the source is on the hub, and huggingface_hub is not installed.
     """
     name, folder = folder_of(source, revision=revision, progress=progress)
     if not (folder / TOKENIZER).is_file():
@@ -54,12 +61,23 @@ def load(
         )
     device = None if device is None else devices.choose(device)
     model = from_pretrained(folder, device=device, dtype=dtype, progress=progress)
+    _check_numbers(model, folder)
     tokenizer = tokenizers.load(folder / TOKENIZER)
     ends, start = _ends(folder, tokenizer.special_tokens, min(tokenizer.vocab_size, model.config.vocab_size))
     try:
         return Speaker(model, tokenizer, name, ends=ends, start=start)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
+
+
+def _check_numbers(model: Decoder, folder: Path) -> None:
+    """ValueError where weights are no numbers: torch's fused attention hides NaN, and the model would speak."""
+    ranges = {name: torch.stack(torch.aminmax(weights)) for name, weights in model.named_parameters()}
+    if odd := [name for name, ends in ranges.items() if not ends.isfinite().all()]:  # of NaN both are NaN
+        raise ValueError(
+            f"{folder}: {len(odd)} of {len(ranges)} tensors hold NaN or infinity: {few(odd)}; the weights are damaged, "
+            "or training went wrong: take an earlier checkpoint"
+        )
 
 
 def _ends(folder: Path, special: dict[str, int], V: int) -> tuple[list[int], int | None]:

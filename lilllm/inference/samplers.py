@@ -104,7 +104,7 @@ def repetition_penalty(
 
     Not invariant: a number added to all logits changes the result. That is CTRL's formula, as everybody has it.
 
-    Raises: ValueError: ``penalty`` is not above 0, or a token is not in the vocabulary.
+    Raises: ValueError: ``penalty`` is not from 0.001 to 1000, or a token is not in the vocabulary.
     Holds: 1 changes nothing.
 
     >>> repetition_penalty(torch.tensor([2.0, -2.0, 1.0]), torch.tensor([0, 1, 0]), 2.0)
@@ -211,7 +211,8 @@ def _check_share(name: str, p: float, *, above: bool = False) -> None:
 
 
 def _check_penalty(penalty: float) -> None:
-    given.number("repetition_penalty", penalty, lambda x: x > 0, "a number above 0: 1 changes nothing, 1.2 is usual")
+    allowed = "a number from 0.001 to 1000: 1 changes nothing, 1.2 is usual"  # beyond, logits could become infinite
+    given.number("repetition_penalty", penalty, lambda x: 1e-3 <= x <= 1e3, allowed)
 
 
 GREEDY = Sampler(temperature=0.0)

@@ -1,12 +1,13 @@
 """Which folder a name means: that of a run's best checkpoint, a checkpoint, LilTown's, or one fetched from the hub.
 
-Read in order:  folder_of; `lilllm.runtime.run_folders` knows runs
+Read in order:  folder_of, _not_here (what may have been meant); `lilllm.runtime.run_folders` knows runs
 Light:          torch is imported only where a model is fetched from the hub
 """
 
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 
 from lilllm.runtime.run_folders import (
@@ -51,6 +52,9 @@ def folder_of(
             raise FileNotFoundError(f"there is no folder {text!r}; give that of a run or a checkpoint")
         from lilllm.models import hub
 
+        hub.check_name(text)
+        if "/" not in text or path.parent == RUNS:  # to ask the hub without a network would take half a minute
+            raise FileNotFoundError(_not_here(text))
         return text, hub.fetch(text, revision=revision, progress=progress, also=(TOKENIZER, "generation_config.json"))
     if revision is not None:
         raise ValueError(f"{path} is a folder here; a revision ({revision!r}) is for models on the hub, leave it out")
@@ -61,6 +65,17 @@ def folder_of(
         return path.resolve().name, _checkpoint(path)
     raise FileNotFoundError(
         f"{path} is neither a run ({RUN}, {CHECKPOINTS}/) nor a checkpoint ({CONFIG}, *.safetensors, {TOKENIZER})"
+    )
+
+
+def _not_here(text: str) -> str:
+    """Of a name that is no folder here and none of the hub's either: all of those have an owner by now."""
+    known = {"liltown": "liltown"} | {name: path.as_posix() for name, path in find_runs(RUNS).items()}
+    near = [repr(known[name]) for name in get_close_matches(Path(text).name, known)]
+    told = f"did you mean {' or '.join(near)}? Or " if near else ""
+    return (
+        f"there is no folder {text!r}; {told}give liltown, the path of a run or a checkpoint, or a model on the hub "
+        "with its owner, such as 'openai-community/gpt2'"
     )
 
 

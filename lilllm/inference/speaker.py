@@ -172,7 +172,10 @@ class Speaker:
         seeds: Sequence[int] | None = None,
         **sampler: Any,
     ) -> list[str]:
-        """Answers to several prompts, in one batch: as `write` gives each with its seed, in less time."""
+        """Answers to several prompts, in one batch and less time.
+
+        Holds: as `write` gives each with its seed, up to the rounding of sums, which in bfloat16 can change a token.
+        """
         stops = check_stops(stop)
         if isinstance(prompts, str):
             raise ValueError("prompts is a string; put it into a list")
@@ -209,6 +212,11 @@ class Speaker:
         before, after = self.encode(prompt), self.tokenizer.encode(answer)
         if not after:
             return []
+        if len(before) + len(after) > self.context_len:
+            raise ValueError(
+                f"the prompt has {len(before)} tokens and the answer {len(after)}, and the context of {self.name} is "
+                f"{self.context_len}; give less of one"
+            )
         (scored,) = generate(self.model, [before + after], max_new=0, prompt_logprobs=True)
         assert scored.prompt_logprobs is not None
         return scored.prompt_logprobs[len(before) - 1 :]

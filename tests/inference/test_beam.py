@@ -143,6 +143,10 @@ def test_it_ends_where_the_context_does_and_leaves_out_what_is_no_token() -> Non
         ({"width": 2, "max_new": 2, "length_penalty": "a"}, "length_penalty is 'a'"),
         ({"width": 1, "max_new": 1, "length_penalty": -1}, "length_penalty is -1"),
         ({"width": 1, "max_new": 1, "length_penalty": math.nan}, "length_penalty is nan"),
+        (
+            {"width": 2, "max_new": 2, "length_penalty": 1e6},
+            r"length_penalty is 1000000\.0; give a number from 0 to 10",
+        ),
         ({"width": 1, "max_new": 1, "stop_ids": [99]}, "stop_ids: token 99"),
     ],
 )

@@ -93,6 +93,10 @@ def test_candidates_are_every_second_layer_of_a_half() -> None:
     [
         (lambda: DoLa("middle"), "layers is 'middle'"),
         (lambda: DoLa(()), r"layers are \(\)"),
+        (lambda: DoLa((1.5,)), r"layers are \(1\.5,\); give one or more"),
+        (lambda: DoLa(("low",)), r"layers are \('low',\)"),
+        (lambda: DoLa(3), "layers is 3; give 'low', 'high' or a tuple"),
+        (lambda: DoLa(alpha="a"), "alpha is 'a'"),
         (lambda: DoLa((-1,)), r"layers are \(-1,\)"),
         (lambda: DoLa(alpha=0), "alpha is 0"),
         (lambda: DoLa((4,)).candidates(4, tied=False), "give 0 to 3"),

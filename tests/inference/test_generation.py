@@ -339,6 +339,8 @@ def test_bad_input_is_said_in_words() -> None:
         ({"max_new": 1, "limit": 2.5}, r"limit is 2\.5"),
         ({"max_new": 1, "sampler": 0.8}, r"sampler is 0\.8; give a Sampler"),
         ({"max_new": 1, "generator": 7}, r"generator is 7; give torch\.Generator"),
+        ({"max_new": 1, "cache": "no"}, "cache is 'no'; give True or False"),
+        ({"max_new": 1, "prompt_logprobs": 1}, "prompt_logprobs is 1; give True or False"),
         ({"max_new": 1, "generator": seeded(2)}, "2 generators for 1 prompts"),
     ]:
         with pytest.raises(ValueError, match=words):
@@ -347,6 +349,8 @@ def test_bad_input_is_said_in_words() -> None:
         generate("liltown", [[1]], max_new=1)
     with pytest.raises(ValueError, match="prompts is 5; give a list"):
         generate(model, 5, max_new=1)
+    with pytest.raises(ValueError, match="cache is 'no'"):
+        steps(model, [1], max_new=1, cache="no")
     with pytest.raises(ValueError, match="top is -1"):
         steps(model, [1], max_new=1, top=-1)
     with pytest.raises(ValueError, match=r"call model\.eval"):

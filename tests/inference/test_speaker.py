@@ -203,6 +203,10 @@ def test_bad_input_is_said_in_words() -> None:
         (lambda: Speaker(one.model, "bpe"), "tokenizer is a str; give one of lilllm.tokenizers"),
         (lambda: Speaker(one.model, one.tokenizer, ends=["</s>"]), "ends: token '</s>' is not in the vocabulary"),
         (lambda: one.write("\ud800"), "surrogate"),
+        (
+            lambda: one.logprobs("a", "b" * 64),
+            "the prompt has 1 tokens and the answer 64, and the context of small is 64",
+        ),
         (lambda: one.perplexity("a", ""), "the answer is empty"),
         (lambda: Speaker(decoder(), ByteTokenizer()), "the tokenizer has 256 tokens and the model 40"),
         (lambda: Speaker(one.model, one.tokenizer, ends=[999]), "ends: token 999 is not in the vocabulary"),
