@@ -3,7 +3,7 @@
 Window i is tokens[i T : i T + T + 1]: T inputs and, one to the right, T targets. Its last token is the next window's
 first, so every token of the corpus but the very first is a target once.
 
-Read in order:  Batch, read_batch, check_windows
+Read in order:  Batch, read_batch, check_windows; whole and flags check what callers give
 Shapes:         B rows, T = context_len
 """
 
@@ -90,10 +90,16 @@ def check_windows(tokens: Tokens, context_len: int, *, documents: bool) -> int:
 
 def whole(name: str, value: Any, least: int | None) -> int:
     """``value`` as an int; a ValueError if it is no whole number, or less than ``least``."""
-    try:
-        number = operator.index(value)  # numpy's integers too, and no 8.0
-    except TypeError:
-        raise ValueError(f"{name} is {value!r}; give a whole number") from None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):  # numpy's integers too, and no 8.0
+        raise ValueError(f"{name} is {value!r}; give a whole number")
+    number = operator.index(value)
     if least is not None and number < least:
         raise ValueError(f"{name} is {number}; give {least} or more")
     return number
+
+
+def flags(**values: Any) -> None:
+    """ValueError for what is neither True nor False: a "no" would count as yes."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}; give True or False")

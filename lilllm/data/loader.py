@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lilllm.data.batch import Batch, check_windows, read_batch, whole
+from lilllm.data.batch import Batch, check_windows, flags, read_batch, whole
 from lilllm.data.prefetch import Ahead
 from lilllm.data.shuffle import Permutation
 from lilllm.data.tokens import Tokens
@@ -111,7 +111,8 @@ class Loader:
         self.world_size = whole("world_size", world_size, 1)
         self.rank = whole("rank", rank, 0)
         self._seed = whole("seed", seed, None)
-        self._shuffle = bool(shuffle)
+        flags(shuffle=shuffle, documents=documents, pin_memory=pin_memory)
+        self._shuffle = shuffle
         self._prefetch = whole("prefetch", prefetch, 0)
         self._number = whole("start", start, 0)
         if self.rank >= self.world_size:

@@ -73,7 +73,9 @@ def check_eos(eos: int | None, vocab_size: int) -> None:
 
 
 def check_range(start: int, stop: int, length: int) -> None:
-    """IndexError unless ``start`` to ``stop`` lies in a corpus of ``length`` tokens."""
+    """IndexError unless ``start`` to ``stop`` lies in a corpus of ``length`` tokens; ValueError for 1.5."""
+    if not (hasattr(start, "__index__") and hasattr(stop, "__index__")):
+        raise ValueError(f"tokens {start!r} to {stop!r} of a corpus; give whole numbers")
     if not 0 <= start <= stop <= length:
         raise IndexError(
             f"tokens {start} to {stop} of a corpus that has {length:,}; give 0 <= start <= stop <= {length}"
@@ -95,7 +97,7 @@ class TokenArray:
         eos: the id that ends each document, or None.
         n_bytes: bytes of the text in UTF-8, if known.
     Raises:
-        ValueError: more than one axis, no integers, an id that is not in ``range(vocab_size)``.
+        ValueError: more than one axis, no integers, an id that is not in ``range(vocab_size)``; ``n_bytes`` below 0.
 
     >>> corpus = TokenArray([5, 6, 0, 7, 0], vocab_size=8, eos=0)
     >>> len(corpus), corpus.n_documents, corpus.read(1, 4).tolist()
@@ -107,6 +109,10 @@ class TokenArray:
     ) -> None:
         self.dtype = id_dtype(vocab_size)
         check_eos(eos, vocab_size)
+        if n_bytes is not None and not (hasattr(n_bytes, "__index__") and n_bytes >= 0):
+            raise ValueError(
+                f"n_bytes is {n_bytes!r}; give how many bytes the text has, or None if nobody counted them"
+            )
         given = np.asarray(tokens)
         if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
             raise ValueError(

@@ -24,9 +24,12 @@ def average(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Tensor]:
     """The mean of the weights of checkpoints, for ``model.load_state_dict``; summed in float64, one after the other.
 
     Raises:
-        ValueError: there are none, or they are of different models.
+        ValueError: there are none, or they are of different models; ``paths`` is one path.
         FileNotFoundError: one is not there.
     """
+    if isinstance(paths, str | os.PathLike):
+        one = os.fspath(paths)
+        raise ValueError(f"paths is {one!r}; give a list of checkpoints, such as training.checkpoints({one!r})[-5:]")
     sums: dict[str, Tensor] = {}
     kinds: dict[str, torch.dtype] = {}
     count, first = 0, None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from lilllm.data import Batch
 from lilllm.training.config import TrainConfig
 
 
@@ -36,9 +37,12 @@ class Feed:
 
     def _another(self, batches: Iterator[Any]) -> Any:
         try:
-            return next(batches)
+            batch = next(batches)
         except StopIteration:
             raise ValueError("the loader has no batch left; give one without end, such as lilllm.data.Loader") from None
+        if not all(hasattr(batch, name) for name in Batch.__dataclass_fields__):
+            raise ValueError(f"the loader gives a {type(batch).__name__}; give one of lilllm.data.Batch")
+        return batch
 
     def back(self) -> None:
         """As before the last `next`, of a loader that has a state."""

@@ -72,6 +72,19 @@ def test_parts_that_are_not_there(files: TokenFiles, start: int, stop: int) -> N
         files.read(start, stop)
 
 
+@pytest.mark.parametrize(("start", "stop"), [(0.0, 3.0), (0, 3.0), ("0", 3), (None, 3)])
+def test_bad_input_parts_that_are_no_whole_numbers(files: TokenFiles, start: int, stop: int) -> None:
+    for corpus in (files, TokenArray([1, 2, 3], vocab_size=4, eos=None)):
+        with pytest.raises(ValueError, match=f"tokens {start!r} to {stop!r} of a corpus; give whole numbers"):
+            corpus.read(start, stop)
+
+
+@pytest.mark.parametrize("n_bytes", [-5, 1.5, "5"])
+def test_bad_input_bytes_that_are_no_count(n_bytes: int) -> None:
+    with pytest.raises(ValueError, match=f"n_bytes is {n_bytes!r}; give how many bytes"):
+        TokenArray([1], vocab_size=4, eos=None, n_bytes=n_bytes)
+
+
 def test_another_process_opens_them_itself(files: TokenFiles) -> None:
     files.read(0, 5)
     again = pickle.loads(pickle.dumps(files))
