@@ -170,8 +170,13 @@ def _asked(given: dict[str, Any], device: torch.device) -> tuple[ModelConfig, Tr
         given["preset"] or LEARNED, priced, **{name: given[name] for name in _TRAINING if given[name] not in ((), None)}
     )
     context = given["context"] or min(model.context_len, 1024)
-    if model.positions == "learned" and context > model.context_len:
-        raise click.UsageError(f"--context {context} is longer than the {model.context_len} positions of the model")
+    if context > model.context_len:
+        if begun is not None:
+            raise click.UsageError(
+                f"--context {context} is longer than the {model.context_len} tokens that --from {given['source']} "
+                f"is meant for; give {model.context_len} or less, or begin a new model"
+            )
+        model = replace(model, context_len=context)
     if given["minutes"]:
         config = replace(config, steps=_steps_in(given["minutes"], model, config, context, device), warmup=-1)
     return model, config, context

@@ -52,7 +52,7 @@ class TrainConfig:
         label_smoothing: share of the target that is spread over the vocabulary.
         seed: of dropout; model and loader have their own.
         eval_every, sample_every, save_every: steps; None: at the end only.
-        eval_batches: of an evaluation; None: all there are.
+        eval_batches: of an evaluation, of ``batch_size`` rows each, over all ranks together; None: all there are.
         keep: newest checkpoints that stay; the best stays besides.
         skip: numbers of batches that are not trained on.
     Raises:

@@ -50,6 +50,7 @@ class Part:
     def __init__(self, tokens: Tokens, start: int, stop: int) -> None:
         self._tokens, self._start, self._stop = tokens, start, stop
         self.vocab_size, self.eos = tokens.vocab_size, tokens.eos
+        self.tokenizer_digest = getattr(tokens, "tokenizer_digest", None)
         whole = tokens.n_bytes
         self.n_bytes = None if whole is None else round(whole * (stop - start) / len(tokens))
         self.digest = hashlib.sha256(f"{tokens.digest} {start} {stop}".encode()).hexdigest()

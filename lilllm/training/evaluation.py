@@ -6,7 +6,7 @@
 A loss a token depends on the tokenizer, whose tokens may be long or short; bits a byte do not, so that models with
 different vocabularies can be compared, and with the entropy of the text itself.
 
-Read in order: bits_per_byte, Evaluation, evaluate.
+Read in order: bits_per_byte, Evaluation, evaluate, check_context (windows that the model is not meant for).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def evaluate(
         bytes_per_token: of the text, for bits a byte; None: as ``tokens`` says.
         autocast: the context that the model runs in.
     Raises:
-        ValueError: there is not one window, or nothing in them to predict.
+        ValueError: there is not one window, or nothing in them to predict; windows are longer than the model's.
     Holds: the model is in the mode afterwards that it was in before; its random state is not touched, for in evaluation
         nothing is drawn; ranks together give what one gives.
     """
@@ -74,6 +74,7 @@ def evaluate(
         loader.whole("batches", batches, 1)
     if not hasattr(model, "loss"):
         raise ValueError(f"model is {model!r}; give a lilllm.models.Decoder")
+    check_context(context_len, getattr(model, "config", None))
     rows = loader.sequential(tokens, batch_size, context_len, documents=documents)
     device = next(model.parameters()).device
     was_training = model.training
@@ -97,6 +98,16 @@ def evaluate(
         bytes_per_token = bytes_a_token(tokens)
     bits = None if not bytes_per_token else bits_per_byte(nats / count, tokens=1, bytes=bytes_per_token)
     return Evaluation(loss=nats / count, bits_per_byte=bits, tokens=int(count))
+
+
+def check_context(context_len: Any, model: Any) -> None:
+    """Raise ValueError where windows are longer than the ``context_len`` of ``model``, a config."""
+    known = getattr(model, "context_len", None)
+    if known is not None and loader.whole("context_len", context_len, 1) > known:
+        raise ValueError(
+            f"context_len {context_len} is longer than the {known} tokens that the model is meant for; give {known} "
+            f"or less, or a model of more (dataclasses.replace(config, context_len={context_len}))"
+        )
 
 
 def bytes_a_token(tokens: Any) -> float | None:

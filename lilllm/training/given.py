@@ -14,11 +14,13 @@ from typing import Any
 import torch
 
 from lilllm.data.batch import check_windows
+from lilllm.data.token_encoding import tokenizer_digest
 from lilllm.models import Decoder
 from lilllm.models.config_write import family_of
 from lilllm.runtime.run_folders import CHECKPOINTS, RUN
 from lilllm.training import checkpoint as files
 from lilllm.training.config import TrainConfig
+from lilllm.training.evaluation import check_context
 
 
 def check(model: Any, config: Any, loader: Any, folder: Path | None, resume: bool, others: Mapping[str, Any]) -> None:
@@ -34,6 +36,9 @@ def check(model: Any, config: Any, loader: Any, folder: Path | None, resume: boo
     _check_weights(model)
     _check_others(others)
     _check_loader(config, loader, 1 if others["parallel"] is None else others["parallel"].world_size)
+    if hasattr(loader, "context_len"):
+        check_context(loader.context_len, model.config)
+    _check_vocabularies(model, getattr(loader, "tokens", None), others["validation"], others["tokenizer"])
     if others["validation"] is not None:
         T = getattr(loader, "context_len", model.config.context_len)
         try:
@@ -66,6 +71,30 @@ def _check_loader(config: TrainConfig, loader: Any, world_size: int) -> None:
             f"the loader gives {rows} rows on each of {world_size} ranks, and batch_size is {config.batch_size}; "
             f"give the loader {config.batch_size // world_size}"
         )
+
+
+def _check_vocabularies(model: Decoder, tokens: Any, validation: Any, tokenizer: Any) -> None:
+    """Refuse ids that the model has no row for, and a tokenizer that the tokens were not made with."""
+    V = model.config.vocab_size
+    for name, one in (("loader's corpus", tokens), ("validation", validation), ("tokenizer", tokenizer)):
+        size = getattr(one, "vocab_size", None)
+        if size is not None and size > V:
+            raise ValueError(
+                f"the {name} has a vocabulary of {size} tokens and the model one of {V}; give a model of "
+                f"vocab_size {size}, or what belongs to this one"
+            )
+    made = {
+        name: getattr(one, "tokenizer_digest", None) for name, one in (("loader", tokens), ("held-out", validation))
+    }
+    if not (any(made.values()) and hasattr(tokenizer, "encode_batch") and hasattr(tokenizer, "vocab_size")):
+        return
+    digest = tokenizer_digest(tokenizer)
+    for name, known in made.items():
+        if known is not None and known != digest:
+            raise ValueError(
+                f"the {name} tokens were made by another tokenizer (digest {known[:12]}, of the one given "
+                f"{digest[:12]}); give the one that made them"
+            )
 
 
 def _check_others(others: Mapping[str, Any]) -> None:

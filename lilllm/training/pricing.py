@@ -22,6 +22,7 @@ from lilllm.data.batch import whole
 from lilllm.models import Decoder, ModelConfig
 from lilllm.training.alone import ALONE
 from lilllm.training.config import TrainConfig
+from lilllm.training.evaluation import check_context
 from lilllm.training.step import Step
 
 GB = 1e9
@@ -77,9 +78,9 @@ def price(
     """On ``gpus`` of a kind, each with the whole model (DDP).
 
     Raises:
-        ValueError: no such GPU, an MFU that is none, or a model that the closed forms do not know.
+        ValueError: no such GPU, a context longer than the model's, an MFU that is none, or a model that the closed forms do not know.
     """
-    shape, T, kind = model.shape(), context_len or model.context_len, gpu_named(gpu)
+    shape, T, kind = model.shape(), _context(context_len, model), gpu_named(gpu)
     if whole("gpus", gpus, 1) and config.batch_size % gpus:
         raise ValueError(f"batch_size {config.batch_size} is no multiple of {gpus} GPUs; give one that is")
     for name, value in (("mfu", mfu), ("dollars_per_hour", dollars_per_hour)):
@@ -108,7 +109,7 @@ def price(
 
 def price_here(model: ModelConfig, config: TrainConfig, *, context_len: int | None = None, tries: int = 3) -> Price:
     """On this CPU: a few real steps on random tokens, and the time of all from the fastest of them."""
-    T = context_len or model.context_len
+    T = _context(context_len, model)
     rows = config.micro_batch or config.batch_size
     decoder = Decoder(model, generator=torch.Generator().manual_seed(0)).train()
     step = Step(decoder, config, ALONE, torch.device("cpu"))
@@ -134,6 +135,12 @@ def price_here(model: ModelConfig, config: TrainConfig, *, context_len: int | No
             f"{torch.get_num_threads()} threads; evaluation, samples and checkpoints come on top",
         ),
     )
+
+
+def _context(context_len: int | None, model: ModelConfig) -> int:
+    T = model.context_len if context_len is None else context_len
+    check_context(T, model)
+    return T
 
 
 @dataclass(frozen=True)

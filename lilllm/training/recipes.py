@@ -14,6 +14,7 @@ Cerebras-GPT); GPT-3's 350M had half of that. Neither recipe has been run to its
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -26,12 +27,12 @@ LEARNED = "a model that has learned"  # `lilllm train --from`: a tenth of the ra
 RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "liltown": {"steps": 3000, "batch_size": 8, "lr": 3e-3, "eval_every": 300, "eval_batches": 12},
-        "lillm-39m": {"steps": 16_000, "batch_size": 512, "micro_batch": 32, "lr": 1e-3, "eval_batches": 8},
-        "lillm-300m": {"steps": 16_000, "batch_size": 512, "micro_batch": 16, "lr": 6e-4, "eval_batches": 16},
+        "lillm-39m": {"steps": 16_000, "batch_size": 512, "micro_batch": 32, "lr": 1e-3, "eval_batches": 1},
+        "lillm-300m": {"steps": 16_000, "batch_size": 512, "micro_batch": 16, "lr": 6e-4, "eval_batches": 1},
         LEARNED: {"steps": 500, "batch_size": 8, "lr": 3e-4, "eval_every": 50, "eval_batches": 12},
     }
 )
-_OTHERS = {"steps": 20_000, "batch_size": 256, "micro_batch": 8, "lr": 3e-4, "eval_batches": 16}
+_OTHERS = {"steps": 20_000, "batch_size": 256, "micro_batch": 8, "lr": 3e-4, "eval_batches": 1}
 _CPU_ROWS = 4  # of a micro-batch on a CPU, where memory is dear
 
 
@@ -46,10 +47,14 @@ def recipe(preset: str, device: torch.device | str, **given: Any) -> TrainConfig
         values["precision"] = _low_precision()
     if device.type == "cpu" and values.get("micro_batch", 0) > _CPU_ROWS:
         values["micro_batch"] = _CPU_ROWS
+    rows = values["batch_size"] * values["eval_batches"]
     values |= {name: value for name, value in given.items() if value is not None}
     if given.get("micro_batch") is None and values.get("micro_batch") and values["batch_size"] % values["micro_batch"]:
         values["micro_batch"] = None if values["batch_size"] < values["micro_batch"] else 1
-    return TrainConfig(**values)
+    config = TrainConfig(**values)
+    if given.get("eval_batches") is None:  # as many rows, whatever the batch
+        config = replace(config, eval_batches=-(-rows // config.batch_size))
+    return config
 
 
 def _low_precision() -> str:

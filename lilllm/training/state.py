@@ -118,6 +118,7 @@ def resume(trainer: Trainer, path: Path | None) -> None:
     folder, writes = trainer.folder, trainer.parallel.writes
     if folder is None and path is None:
         raise ValueError("there is nothing to resume without a folder; give that of the run, or a checkpoint")
+    trainer.evaluated = -1  # what was measured before was of other weights, or is forgotten
     path = files.agreed_on(path or files.latest(folder or ""), trainer.parallel)
     if folder is not None and writes:
         files.sweep(folder)

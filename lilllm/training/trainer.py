@@ -28,6 +28,7 @@ import torch
 from lilllm.data.batch import whole
 from lilllm.models import Decoder
 from lilllm.runtime import device as devices
+from lilllm.runtime.run_folders import RUN
 from lilllm.training import checkpoint as files
 from lilllm.training import ending, given, state
 from lilllm.training.alone import ALONE, Parallel
@@ -59,7 +60,15 @@ class Trainer:
         tokenizer: saved beside the weights.
         sample: what gives a text of the model as it is; called in evaluation mode.
         bytes_per_token: of the text, for bits a byte; None: as ``validation`` says.
-        parallel: how processes train together; None: this one alone.
+        parallel: how processes that torchrun started train together: `parallel.DataParallel()` (DDP), or
+            `sharded.FullyShard(precision=config.precision)` (FSDP); None: this one alone. For both
+
+                world = parallel.here()                                     lilllm.training.parallel; None: alone
+                device = parallel.join(world)                               its own GPU, or the CPU
+                Trainer(..., parallel=parallel.DataParallel(), device=device).run(), then parallel.leave()
+
+            with a loader of ``batch_size=world.share_of(config.batch_size)``, ``rank=world.rank`` and
+            ``world_size=world.size``.
         device: None: a GPU if there is one.
         progress: a bar in a terminal or notebook, lines elsewhere.
         log: "wandb", "tensorboard".
@@ -144,19 +153,23 @@ class Trainer:
             self.report.open(self.step, self.config.steps)
             signals = stack.enter_context(Signals(self.report.say, apart=5.0 if self.parallel.world_size > 1 else 0.0))
             self.model.train()
-            if self.parallel.any(not self.history):
+            if self.parallel.any(not self._begun()):
                 self._begin()
             while self.step < stop and not self.parallel.any(bool(signals.by)):
                 self._update()
                 self._look()
             return ending.end(self, stop, signals.by)
 
+    def _begun(self) -> bool:
+        """Whether it has begun or been gone on with; what is looked at or saved before that is no beginning."""
+        return any(record.get("event") in ("start", "resume") for record in self.history)
+
     def _begin(self) -> None:
         if self.folder is not None and self.parallel.writes:
             state.write_run(self)
         self.metrics.set_seconds(0.0)
         self.tell("start", f"{self.config.steps} steps of {self.config.batch_size} rows on {self.device}")
-        if self.config.eval_every is not None:
+        if self.config.eval_every is not None and self.evaluated != self.step:
             self.evaluate()
         if self.config.sample_every is not None:
             self._sample()
@@ -220,6 +233,7 @@ class Trainer:
         path = self.folder / files.CHECKPOINTS / files.name_of(self.step)
         if self.parallel.any(self.saved != self.step or not path.exists()):
             ending.refuse_overflowed(self)
+            self._describe()
             better = state.save(self)
             self.saved = self.step
             self.tell("save", path.name)
@@ -243,7 +257,13 @@ class Trainer:
         self._write("event", event=event, message=message)
 
     def _write(self, kind: str, **values: Any) -> None:
+        self._describe()
         self.metrics.write(kind, self.step, self.tokens, **values)
+
+    def _describe(self) -> None:
+        """No folder holds anything of a run and no run.json, whatever was called first."""
+        if self.folder is not None and self.parallel.writes and not (self.folder / RUN).exists():
+            state.write_run(self)
 
 
 def _due(step: int, every: int | None) -> bool:

@@ -41,10 +41,10 @@ class Watch:
         if self.validation is None:
             return None
         config, ranks = self._config, self._parallel.world_size
-        batches = None if whole else config.eval_batches
-        rows = config.micro_batch
-        if rows is None:  # the same rows over however many ranks
-            rows, batches = config.batch_size // ranks, None if batches is None else batches * ranks
+        rows = min(config.micro_batch or config.batch_size, config.batch_size // ranks)
+        batches = None
+        if not whole and config.eval_batches is not None:  # the same text, however many rows are in memory at once
+            batches = config.eval_batches * config.batch_size // rows
         return evaluate(
             self._model,
             self.validation,

@@ -163,6 +163,17 @@ def weights(folder):
     return (last(folder) / "model.safetensors").read_bytes()
 
 
+def test_a_longer_context_is_the_models_too_and_one_that_has_learned_keeps_its_own(run, text, tmp_path):
+    """Or who generates would be refused what was trained."""
+    code, _, err = run(*text, "--context", 48, "--out", "first")
+    assert code in (0, None), err
+    assert json.loads((last(tmp_path / "first") / "config.json").read_text())["max_position_embeddings"] == 48
+    assert run("--resume", "--out", "first")[0] in (0, None)
+    code, _, err = run(*text, "--from", "first", "--context", 64, "--out", "second")
+    assert code == 2
+    assert "--context 64 is longer than the 48 tokens that --from" in err
+
+
 def test_from_a_run_or_a_hugging_face_folder(run, text, tmp_path):
     """The weights, the tokenizer and the config come along; run.json says from where, and --resume knows."""
     assert run(*text, "--out", "first")[0] in (0, None)

@@ -18,7 +18,7 @@ from lilllm.training.parallel import lost
 from tests.training import tiny
 
 STEPS = 8
-# Micro-batches of 1 row of the 4 that a rank has; 3 batches of evaluation, which two ranks cannot share evenly.
+# Micro-batches of 1 row of the 4 that a rank has; 23 windows to evaluate on, which two ranks cannot share evenly.
 CHANGES = {"steps": STEPS, "batch_size": 8, "micro_batch": 1, "save_every": 4, "eval_every": 4, "eval_batches": 3}
 
 
@@ -53,6 +53,7 @@ def trainer(kind: str, folder: Path | None, **given: Any) -> Any:
     way = ways[kind]()
     rows = config.batch_size // way.world_size
     feed = Masked(tiny.loader(rows, rank=way.rank, world_size=way.world_size))
+    given.setdefault("validation", tiny.corpus(size=384))
     given.setdefault("model", tiny.model(given.pop("dropout", 0.0), seed=1 + way.rank))  # the first one counts
     return tiny.trainer(folder, changes=config.to_dict(), loader=feed, parallel=way, **given)
 

@@ -10,7 +10,7 @@ import pytest
 from lilllm.models import preset
 from lilllm.training import TrainConfig, price
 from lilllm.training.config import FREE
-from lilllm.training.recipes import RECIPES, recipe
+from lilllm.training.recipes import LEARNED, RECIPES, recipe
 
 
 @pytest.mark.parametrize("name", ["config", "evaluation", "corpus", "mfu"])
@@ -91,9 +91,11 @@ def test_recipes_fit_every_device():
     for name in (*RECIPES, "gpt2"):
         config = recipe(name, torch.device("cpu"))
         assert config.precision == "fp32"
-        assert preset(name)
+        assert name == LEARNED or preset(name)
     assert recipe("lillm-39m", torch.device("cpu")).micro_batch == 4
     assert recipe("lillm-39m", torch.device("cpu"), batch_size=2).micro_batch is None
+    rows = [one.eval_batches * one.batch_size for one in (recipe("liltown", "cpu", batch_size=b) for b in (4, 8, 32))]
+    assert rows == [96, 96, 96]  # of an evaluation, whatever the batch
     tokens = recipe("lillm-39m", torch.device("cpu")).steps * 512 * 1024
     assert 8e9 < tokens < 9e9  # what the course says of it
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from lilllm.data import Batch
+from lilllm.data import Batch, TokenArray, TokenFiles, write_tokens
 from lilllm.tokenizers import CharTokenizer
 from lilllm.training import (
     Evaluation,
@@ -308,6 +308,19 @@ def test_averaging(tmp_path):
         ({"log": "wandb"}, "log is .wandb.; give a list, such as"),
         ({"validation": "text"}, "validation is 'text'; give tokens"),
         ({"validation": tiny.corpus(size=10)}, "validation: the corpus has 10 tokens"),
+        (
+            {"model": tiny.model(context_len=8)},
+            "context_len 16 is longer than the 8 tokens that the model is meant for",
+        ),
+        (
+            {"model": tiny.model(vocab_size=20)},
+            "the loader's corpus has a vocabulary of 32 tokens and the model one of 20",
+        ),
+        ({"validation": TokenArray([1] * 99, vocab_size=40, eos=0)}, "the validation has a vocabulary of 40"),
+        (
+            {"tokenizer": CharTokenizer.train(["abcdefghijklmnopqrstuvwxyz0123456789"])},
+            "tokenizer has a vocabulary of 3",
+        ),
         ({"tokenizer": "bpe"}, r"tokenizer is 'bpe'; give one of lilllm\.tokenizers"),
         ({"sample": "once"}, "sample is 'once'; give a function"),
         ({"parallel": "ddp"}, r"parallel is 'ddp'; give a DataParallel\(\)"),
@@ -332,6 +345,12 @@ def test_bad_input_numbers_of_the_wrong_kind():
             tiny.trainer().run(until=until)
     with pytest.raises(ValueError, match=r"batches is 1\.5; give a whole number"):
         evaluate(tiny.model(), tiny.corpus(), batch_size=2, context_len=16, batches=1.5)
+    for asked in (
+        lambda: price(tiny.model().config, tiny.config(), context_len=17),
+        lambda: evaluate(tiny.model(), tiny.corpus(), batch_size=2, context_len=17),
+    ):
+        with pytest.raises(ValueError, match="context_len 17 is longer than the 16 tokens"):
+            asked()
     with pytest.raises(ValueError, match=r"gpus is 1\.5; give a whole number"):
         price(tiny.model().config, tiny.config(), gpus=1.5)
     with pytest.raises(ValueError, match="mfu is 'a'; give a number"):
@@ -403,6 +422,35 @@ def test_the_tokenizer_of_a_run_goes_on_with_it(tmp_path):
 def test_bad_input_a_loader_that_ends():
     with pytest.raises(ValueError, match="the loader has no batch left"):
         tiny.trainer(loader=iter([next(tiny.loader())]), changes={"eval_every": None}).run()
+
+
+@pytest.mark.parametrize("first", ["evaluate", "tell", "save"])
+def test_whatever_is_called_first_the_folder_is_that_of_a_run(tmp_path, first):
+    """With what it was asked in run.json; and the run itself begins, and measures a step once."""
+    one = tiny.trainer(tmp_path / "run")
+    getattr(one, first)(*(("a", "b") if first == "tell" else ()))
+    assert (tmp_path / "run" / "run.json").exists()
+    assert one.run().ended == "done"
+    assert tiny.events(one).count("start") == 1
+    assert [record["step"] for record in one.history if record["kind"] == "eval"] == [0, 4, 8, 12]
+    assert tiny.same(tiny.weights(one), tiny.weights(tiny.trainer(tmp_path / "run", resume=True)))
+
+
+def test_what_was_measured_before_going_on_is_not_of_the_weights_after(tmp_path):
+    one, other = tiny.trainer(tmp_path / "one"), tiny.trainer(tmp_path / "other")
+    one.save()
+    other.evaluate()
+    other.resume(latest(tmp_path / "one"))
+    assert other.evaluated != other.step
+
+
+def test_bad_input_a_tokenizer_that_did_not_make_the_tokens(tmp_path):
+    ours, theirs = (CharTokenizer.train([text]) for text in ("abc ", "bcd "))
+    write_tokens(["abc abc " * 40], ours, tmp_path / "tokens", eos=None, progress=False)
+    given = {"loader": tiny.loader(tokens=TokenFiles(tmp_path / "tokens")), "validation": None}
+    tiny.trainer(**given, tokenizer=ours)
+    with pytest.raises(ValueError, match="the loader tokens were made by another tokenizer"):
+        tiny.trainer(**given, tokenizer=theirs)
 
 
 def test_a_model_that_has_learned_goes_on(tmp_path):
