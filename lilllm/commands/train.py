@@ -74,7 +74,7 @@ _KINDS = f"Which GPU: {', '.join(GPUS)}."
     type=click.Choice(["ddp", "fsdp"]),
     default="ddp",
     show_default=True,
-    help="Under torchrun, what each process holds: the whole model, or a part of it.",
+    help="Under torchrun, what each process holds: the whole model, or a part of it; for --dry-run too.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would take, memory, time and cost, and do nothing.")
 @click.option("--gpu", type=click.Choice(list(GPUS)), metavar="NAME", help=f"For --dry-run. {_KINDS}")
@@ -177,6 +177,8 @@ def _asked(given: dict[str, Any], device: torch.device) -> tuple[ModelConfig, Tr
                 f"is meant for; give {model.context_len} or less, or begin a new model"
             )
         model = replace(model, context_len=context)
+    if given["minutes"] and priced == "cuda":
+        raise click.UsageError("--minutes measures this CPU, and this dry run is priced on a GPU; give --steps")
     if given["minutes"]:
         config = replace(config, steps=_steps_in(given["minutes"], model, config, context, device), warmup=-1)
     return model, config, context
@@ -187,6 +189,7 @@ def _steps_in(minutes: float, model: ModelConfig, config: TrainConfig, context: 
 
     if device.type != "cpu":
         raise click.UsageError("--minutes measures this CPU; on a GPU give --steps")
+    click.echo("--minutes: trying some steps on this CPU")
     return max(1, round(minutes / (60 * price_here(model, config, context_len=context).hours) * config.steps))
 
 
@@ -226,13 +229,13 @@ def _dry_run(given: dict[str, Any], model: Any, config: TrainConfig, context: in
     from lilllm.training.pricing import price, price_here
 
     on_gpus = _on_gpus(given, model, device)
-    if on_gpus and given["precision"] is None:
-        config = replace(config, precision="bf16")  # as on a GPU, from wherever it is priced
+    gpu = given["gpu"] or "h100-80gb"
+    if on_gpus and given["precision"] is None and not given["resume"]:  # as on that GPU, from wherever it is priced
+        config = replace(config, precision="bf16" if GPUS[gpu].bf16 else "fp16")
     rows = f"{config.steps:,} steps of {config.batch_size} x {context} tokens, {config.precision}, {config.optimizer}"
     click.echo(f"{given['preset'] or given['source']} on {given['data']}: {rows}")
     if on_gpus:
-        cost = {"mfu": given["mfu"], "dollars_per_hour": given["dollars"]}
-        gpu = given["gpu"] or "h100-80gb"
+        cost = {"mfu": given["mfu"], "dollars_per_hour": given["dollars"], "parallel": given["parallel"]}
         click.echo(f"on {given['gpus']} x {gpu}")
         click.echo(str(price(model, config, context_len=context, gpu=gpu, gpus=given["gpus"], **cost)))
     else:

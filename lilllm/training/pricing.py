@@ -10,14 +10,17 @@ Read in order: price (on GPUs), price_here (on this CPU, by trying a few steps),
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 
 from lilllm.accounting import flops, memory, params
 from lilllm.accounting.gpus import gpu as gpu_named
 from lilllm.accounting.plan import days
+from lilllm.accounting.shape import one_of
 from lilllm.data.batch import whole
 from lilllm.models import Decoder, ModelConfig
 from lilllm.training.alone import ALONE
@@ -26,16 +29,19 @@ from lilllm.training.evaluation import check_context
 from lilllm.training.step import Step
 
 GB = 1e9
+Kind = Literal["ddp", "fsdp"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """``state`` and ``activations``: bytes on each device; ``room``: what it has; None: not known, nor ``dollars``."""
+    """``state`` and ``activations`` (of ``rows`` at once): bytes on each device; ``room``: what it has; None: not
+    known, nor ``dollars``."""
 
     tokens: int
     flops: float
     state: float
     activations: float
+    rows: int
     room: float | None
     hours: float
     dollars: float | None
@@ -57,7 +63,8 @@ class Price:
             [
                 f"tokens   {self.tokens:,}, {self.flops:.3g} FLOPs",
                 f"memory   {state + kept:.2f} GB on each device{room}",
-                f"         {state:.2f} weights, gradients, optimizer; {kept:.2f} activations",
+                f"         {state:.2f} weights, gradients, optimizer; "
+                f"{kept:.2f} activations of {self.rows:,} rows at once",
                 f"time     {_long(self.hours)}",
                 f"cost     {money}",
                 *(f"assumed  {one}" for one in self.assumed),
@@ -74,32 +81,51 @@ def price(
     gpus: int = 1,
     mfu: float = 0.4,
     dollars_per_hour: float | None = None,
+    parallel: Kind = "ddp",
 ) -> Price:
-    """On ``gpus`` of a kind, each with the whole model (DDP).
+    """On ``gpus`` of a kind, each with the whole model (DDP), or with its part of it (FSDP, which is ZeRO-3).
 
     Raises:
-        ValueError: no such GPU, a context longer than the model's, an MFU that is none, or a model that the closed forms do not know.
+        ValueError: no such GPU, none with that precision, an MFU that is none, a price below 0, or a model that the
+            closed forms do not know.
     """
     shape, T, kind = model.shape(), _context(context_len, model), gpu_named(gpu)
+    one_of("parallel", parallel, get_args(Kind))
+    if config.precision == "bf16" and not kind.bf16:
+        raise ValueError(f"{gpu} has no bf16, torch imitates it slowly; give the precision fp16 or fp32")
+    if parallel == "fsdp" and config.precision == "fp16":
+        raise ValueError("precision fp16 and FSDP do not go together here; give fp32, or bf16 on a GPU that has it")
     if whole("gpus", gpus, 1) and config.batch_size % gpus:
         raise ValueError(f"batch_size {config.batch_size} is no multiple of {gpus} GPUs; give one that is")
     for name, value in (("mfu", mfu), ("dollars_per_hour", dollars_per_hour)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ValueError(f"{name} is {value!r}; give a number")
-    tokens = config.steps * config.batch_size * T
-    hours = 24 * days(shape, tokens=tokens, seq=T, gpus=gpus, flops=kind.flops, mfu=mfu)
+    if dollars_per_hour is not None and not 0 <= dollars_per_hour < math.inf:
+        raise ValueError(f"dollars_per_hour is {dollars_per_hour}; give a number of at least 0")
+    tokens, peak = config.steps * config.batch_size * T, kind.peak(config.precision)
+    hours = 24 * days(shape, tokens=tokens, seq=T, gpus=gpus, flops=peak, mfu=mfu)
+    if config.precision == "fp32":
+        where, weights = "fp32 outside tensor cores", "float32 throughout, no TF32; not counted:"
+    else:
+        where = config.precision
+        weights = "float32 weights under autocast; not counted: its copies of them (2 bytes a weight),"
     assumed = [
-        f"{mfu:.0%} of {gpus} x {kind.flops / 1e12:,.0f} TFLOP/s (its maker's figure, bf16) is reached: a guess",
-        "float32 weights under autocast; not counted: the CUDA context, fragmentation, communication, evaluation",
+        f"{100 * mfu:.3g}% of {gpus} x {peak / 1e12:.3g} TFLOP/s (its maker's figure, {where}) is reached: a guess",
+        f"{weights} the CUDA context, fragmentation, communication, evaluation",
     ]
+    if parallel == "fsdp":
+        assumed.append(f"FSDP: each GPU holds 1 / {gpus} of the state; weights gathered for a moment are not counted")
+    elif gpus > 1:
+        assumed.append("DDP: each GPU holds all of the state; FSDP would hold a part (parallel, --parallel)")
     if dollars_per_hour is not None:
         assumed.append(f"{dollars_per_hour:.2f} dollars for an hour of one GPU")
     rows = min(config.micro_batch or config.batch_size, config.batch_size // gpus)
     return Price(
         tokens=tokens,
         flops=flops.per_token(shape, seq=T) * tokens,
-        state=_state(model, config),
+        state=_state(model, config) / (gpus if parallel == "fsdp" else 1),
         activations=_activations(model, config, rows, T),
+        rows=rows,
         room=kind.memory,
         hours=hours,
         dollars=None if dollars_per_hour is None else hours * gpus * dollars_per_hour,
@@ -127,6 +153,7 @@ def price_here(model: ModelConfig, config: TrainConfig, *, context_len: int | No
         flops=flops.per_token(model.shape(), seq=T) * tokens,
         state=_state(model, config),
         activations=_activations(model, config, rows, T),
+        rows=rows,
         room=None,
         hours=hours,
         dollars=None,

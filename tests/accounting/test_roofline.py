@@ -169,6 +169,14 @@ def test_bad_input_roofline() -> None:
         mfu(1, 1, peak=0)
 
 
+def test_the_peak_is_of_a_precision() -> None:
+    for one in GPUS.values():
+        assert one.fp32 < one.peak("fp16") == one.flops
+    assert GPUS["a100-80gb"].peak("bf16") == 16 * GPUS["a100-80gb"].peak("fp32")  # 312 of 19.5
+    with pytest.raises(ValueError, match="no 'bf16' that its maker gives FLOP/s of; give fp32 or fp16"):
+        GPUS["t4-16gb"].peak("bf16")
+
+
 def test_bad_input_gpu() -> None:
     with pytest.raises(ValueError, match=r"no GPU 'h100'; did you mean 'h100-80gb'\? choose one of: t4-16gb, "):
         gpu("h100")

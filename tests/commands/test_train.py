@@ -98,6 +98,7 @@ def test_own_text_and_resume(run, tmp_path):
     code, out, err = run("--data", text, "--steps", 3, "--out", "r", *flat)
     assert code in (0, None), err
     assert "entropy" not in out
+    assert "fp32, adamw" in run("--resume", "--out", "r", "--dry-run", "--gpu", "h100-80gb")[1]  # as it was begun
     code, _, err = run("--resume", "--out", "r", "--steps", 5)
     assert code in (0, None), err
     assert run("--data", text, "--steps", 5, "--out", "whole", *flat)[0] in (0, None)
@@ -120,6 +121,9 @@ def test_own_text_and_resume(run, tmp_path):
         (["--device", "warp"], "torch cannot use here"),
         (["--log", "wandb", "--steps", "2"], "to log to wandb, install it: pip install wandb"),
         (["--dry-run", "--gpu", "h100-80gb", "--gpus", "3"], "no multiple of 3 GPUs"),
+        (["--dry-run", "--gpu", "t4-16gb", "--precision", "bf16"], "t4-16gb has no bf16"),
+        (["--dry-run", "--gpu", "h100-80gb", "--minutes", "5"], "--minutes measures this CPU"),
+        (["--dry-run", "--preset", "lillm-39m", "--minutes", "5"], "--minutes measures this CPU"),
     ],
 )
 def test_errors_are_one_line(args, said, capsys, monkeypatch, tmp_path):
@@ -273,11 +277,21 @@ def test_dry_run_prices_and_writes_nothing(run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_is_of_what_would_run_there(run):
+    _, out, _ = run("--dry-run", "--gpu", "t4-16gb")
+    assert "fp16, adamw" in out
+    assert "65 TFLOP/s (its maker's figure, fp16)" in out
+    _, out, _ = run("--dry-run", "--gpu", "h100-80gb", "--precision", "fp32")
+    assert "66.9 TFLOP/s (its maker's figure, fp32 outside tensor cores)" in out
+    _, out, _ = run("--dry-run", "--gpu", "h100-80gb", "--gpus", 8, "--parallel", "fsdp")
+    assert "FSDP: each GPU holds 1 / 8 of the state" in out
+
+
 def test_minutes_are_as_many_steps_as_fit(run, monkeypatch):
     from lilllm.training import pricing
 
     monkeypatch.setattr(pricing, "price_here", lambda *_, **__: type("P", (), {"hours": 3.0}))
-    code, out, _ = run("--minutes", 1.8, "--dry-run", "--device", "cpu", "--gpu", "h100-80gb")
+    code, out, _ = run("--minutes", 1.8, "--dry-run", "--device", "cpu", "--gpus", 1)
     assert code in (0, None)
     assert "30 steps" in out  # 3000 take 180 minutes
 
