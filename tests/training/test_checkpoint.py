@@ -50,7 +50,7 @@ def test_what_is_in_a_run_folder(made):
 
 
 def test_the_model_in_it_is_the_model(made, tmp_path):
-    one = tiny.trainer(tmp_path / "run", tokenizer=ByteTokenizer())
+    one = tiny.trainer(tmp_path / "run", tokenizer=ByteTokenizer(), model=tiny.model(vocab_size=256))
     one.run()
     stored = from_pretrained(latest(tmp_path / "run"), progress=False)
     assert tiny.same(dict(stored.named_parameters()), tiny.weights(one))
