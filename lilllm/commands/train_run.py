@@ -5,6 +5,7 @@ Read in order: prepared, no_empty_folder, tell.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -35,7 +36,7 @@ def prepared(
     from lilllm.data import Loader
     from lilllm.models import Decoder
     from lilllm.training import Trainer
-    from lilllm.training.corpus import prepare
+    from lilllm.training.corpus import TOKENS, prepare
     from lilllm.training.given import refuse_taken
     from lilllm.training.lock import locked
     from lilllm.training.report import Report
@@ -44,6 +45,7 @@ def prepared(
     parallel, rows = together.ranks(given["parallel"], config)
     if not given["resume"] and parallel.writes:
         refuse_taken(folder)
+    new = not given["resume"] and not (folder / TOKENS).exists()
     # Two that write the same tokens would be in each other's way.
     with locked(folder if parallel.writes else None), parallel.first():
         made = prepare(
@@ -58,7 +60,12 @@ def prepared(
             resume=given["resume"] or not parallel.writes,
             report=Report(parallel.writes),
         )
-    _check_lengths(made, given["data"], context)
+    try:
+        _check_lengths(made, given["data"], context)
+    except click.ClickException:
+        if new and parallel.world_size == 1:  # they would be in the way of a longer text; other ranks may be at them
+            shutil.rmtree(folder / TOKENS, ignore_errors=True)
+        raise
     if not given["resume"] and begun is None:
         model = replace(model, vocab_size=made.tokenizer.vocab_size)
     about = {name: None if given[name] is None else str(given[name]) for name in ABOUT} | {"context": context}
@@ -103,7 +110,7 @@ def _check_lengths(made: Prepared, source: str, context: int) -> None:
 
 @contextmanager
 def no_empty_folder(folder: Path) -> Iterator[None]:
-    """What fails before it has made anything leaves no folder; tokens that were made stay, for the next try."""
+    """What fails before it has made anything leaves no folder; tokens that are long enough stay, for the next try."""
     there = [path.exists() for path in (folder.parent, folder)]
     try:
         yield

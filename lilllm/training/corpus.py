@@ -94,6 +94,8 @@ def prepare(
         return Prepared(load(kept), *there)
     if (Path(source) / INDEX).is_file():
         return _from_token_files(Path(source), kept if resume and kept.exists() else tokenizer, kept)
+    if Path(source).is_file() and not Path(source).stat().st_size:
+        raise ValueError(f"{source} is empty; give a file that has text")
     stream = documents(source, field=field, count=count, separator=separator)
     if resume and kept.exists():
         made: Any = load(kept)

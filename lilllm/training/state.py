@@ -14,7 +14,7 @@ import torch
 from lilllm import __version__, tokenizers
 from lilllm.runtime.run_folders import CHECKPOINTS, RUN, TOKENIZER
 from lilllm.training import checkpoint as files
-from lilllm.training.config import TrainConfig
+from lilllm.training.config import FREE, TrainConfig
 
 if TYPE_CHECKING:
     from lilllm.training.trainer import Trainer
@@ -128,10 +128,25 @@ def resume(trainer: Trainer, path: Path | None) -> None:
     ours = folder is not None and path.resolve().parent == (folder / CHECKPOINTS).resolve()
     _take_over(trainer, path, ours)
     trainer.metrics.go_back(trainer.step)
-    if folder is not None and writes and not (folder / RUN).exists():
-        write_run(trainer)
+    if folder is not None and writes:
+        _describe_again(trainer, folder)
     trainer.saved = trainer.step if ours else -1
     trainer.tell("resume", f"from {path.name if ours else path}")
+
+
+def _describe_again(trainer: Trainer, folder: Path) -> None:
+    """run.json where there is none; where it goes on for longer or shorter, run.json says so from now on."""
+    if not (folder / RUN).exists():
+        write_run(trainer)
+        return
+    try:
+        run = files.read_json(folder / RUN)
+    except files.CheckpointError:  # the checkpoint says all that it takes to go on
+        return
+    now = {name: value for name, value in trainer.config.to_dict().items() if name not in FREE}
+    training = run.get("training")
+    if isinstance(training, dict) and training | now != training:
+        files.write_json(folder / RUN, run | {"training": training | now})
 
 
 def _take_over(trainer: Trainer, path: Path, ours: bool) -> None:

@@ -106,6 +106,10 @@ def test_own_text_and_resume(run, tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
     run_json = json.loads((tmp_path / "r" / "run.json").read_text())
     assert run_json["about"]["data"] == str(text)
+    assert run_json["training"]["steps"] == 5
+    code, out, err = run("--resume", "--out", "r")
+    assert code in (0, None), err
+    assert "r was done already, after 5 steps" in out
 
 
 @pytest.mark.parametrize(
@@ -233,13 +237,23 @@ def test_a_start_that_fails_leaves_nothing_behind(run, text, tmp_path):
     for data in ("empty.txt", "liltwon"):
         code, _, err = run("--data", data, "--out", "deep/r", "--device", "cpu")
         assert code == 2
-        assert "did you mean liltown?" in err or data == "empty.txt"
+        assert ("did you mean liltown?" if data == "liltwon" else "empty.txt is empty; give a file that has") in err
+        assert "learning" not in err
         assert not (tmp_path / "deep").exists(), data
     code, _, err = run(*text, "--context", 30_000, "--out", "r")
     assert code == 2
     assert re.search(r"a row of --context 30000 takes 30001 of each; give --context \d+ or less", err)
-    assert not (tmp_path / "r" / "run.json").exists()
-    assert run(*text, "--out", "r")[0] in (0, None)  # the tokens are there
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_text_that_was_too_short_may_be_made_longer(run, text, tmp_path):
+    whole = (tmp_path / "mine.txt").read_text()
+    (tmp_path / "mine.txt").write_text("hello world\n")
+    code, _, err = run(*text, "--out", "r")
+    assert (code, "give more text" in err) == (2, True), err
+    (tmp_path / "mine.txt").write_text(whole)
+    code, _, err = run(*text, "--out", "r")
+    assert code in (0, None), err
 
 
 def test_a_folder_that_is_taken_or_cannot_be_is_told_at_once(run, text, tmp_path):
@@ -345,6 +359,14 @@ def test_another_rank_that_is_gone_is_told_without_gloos_advice(monkeypatch):
         "rank 0: another rank has ended, or does not answer (Read error [127.0.0.1]:42: Connection reset by peer). The"
     )
     assert together.lost(gone).startswith(said)
+
+
+@pytest.mark.parametrize("source", ["liltwon", "runs/liltwon"])
+def test_a_mistyped_model_is_told_without_asking_the_hub(source, run, monkeypatch):
+    monkeypatch.setattr("lilllm.models.hub.fetch", lambda *_, **__: pytest.fail("the hub was asked"))
+    code, _, err = run("--from", source, "--device", "cpu")
+    assert code == 2
+    assert f"there is no folder '{source}'; did you mean 'liltown'?" in err
 
 
 def test_names_of_runs():
