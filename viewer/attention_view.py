@@ -87,6 +87,7 @@ def chart(names: list[str]) -> dict[str, Any]:
         "height": side,
         "padding": {"left": 4, "right": 4, "top": 4, "bottom": 4},
         "config": CONFIG,
+        "usermeta": {"embedOptions": {"renderer": "svg"}},  # a canvas, as of 2000 marks, has no currentColor
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -121,8 +122,13 @@ def samplers_view(speaker: Speaker, owner: tuple[Any, ...]) -> None:
                 st.markdown(f"**{plain(name)}** · leaves {n_left:,} of {speaker.tokenizer.vocab_size:,} tokens")
                 top = max(*given, *values)  # its own scale: greedy gives all to one, and the others would be slivers
                 st.vega_lite_chart(rows_of(names, given, values), chart(names, top), width="stretch")
-                st.html(f'<div class="written"><b>{written(prompt[-80:])}</b>{written(text)}</div>')
+                st.html(f'<div class="written"><b>{_lines(prompt[-80:])}</b>{_lines(text)}</div>')
                 st.caption(f"{count} token{'' if count == 1 else 's'}, {plain(ended)}")
+
+
+def _lines(text: str) -> str:
+    """HTML of a text with its newlines marked; empty lines make one break together, or fifty would make a tower."""
+    return re.sub(r"\n(?:\s*\n)*", lambda run: run[0].replace("\n", "↵") + "\n", written(text))
 
 
 def _names(speaker: Speaker, tokens: list[int]) -> list[str]:

@@ -182,7 +182,12 @@ def test_attention_shows_each_head_of_a_text(playground: Playground, model: Spea
     expect(page.locator(".heads figure").nth(2)).to_have_class("chosen")
     playground.write("Mia gave a hat to Ben. " * 10)
     expect(page.get_by_text("The first 64 of")).to_be_visible()
-    expect(page.locator(".stVegaLiteChart canvas")).to_be_visible()  # Streamlit's choice above 2000 marks
+    expect(cells).to_have_count(64 * 65 // 2)
+    for theme, colour in (("dark", "rgb(228, 232, 236)"), ("light", "rgb(29, 35, 41)")):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        names = page.locator(".stVegaLiteChart svg text")
+        expect(names.first).to_have_css("fill", colour)
+        assert set(names.evaluate_all("all => all.map((one) => getComputedStyle(one).fill)")) == {colour}, theme
 
 
 def test_samplers_write_what_the_model_writes_with_them(playground: Playground, model: Speaker) -> None:
@@ -192,10 +197,16 @@ def test_samplers_write_what_the_model_writes_with_them(playground: Playground, 
     expect(tiles).to_have_count(6)
     options = [{}, {"temperature": 0.0}, {"temperature": 0.7}, {"top_k": 10}, {"top_p": 0.9}, {"min_p": 0.1}]
     for place, one in enumerate(options):
-        text = unescape(module("plain").written(model.write("Mia gave", max_new=50, seed=0, **one)))
+        text = unescape(module("samplers_view")._lines(model.write("Mia gave", max_new=50, seed=0, **one)))
         expect(tiles.nth(place)).to_have_text("Mia gave" + text)
     expect(page.locator(".st-key-sampler-1")).to_contain_text(f"leaves 1 of {model.tokenizer.vocab_size} tokens")
     expect(page.locator(".st-key-sampler-3")).to_contain_text("leaves 10 of")
+    height = tiles.nth(1).evaluate("one => one.clientHeight")
+    playground.write("Mia gave" + "\n" * 50)
+    expect(tiles.nth(1)).to_contain_text("Mia gave" + "↵" * 50)
+    assert tiles.nth(1).evaluate("one => one.clientHeight") < height + 300, "each newline is a line"
+    playground.write("Mia gave")
+    expect(tiles.nth(1)).not_to_contain_text("gave↵")
     before = tiles.all_text_contents()
     page.get_by_role("spinbutton", name="Seed").fill("7")
     page.keyboard.press("Enter")
