@@ -10,10 +10,11 @@ For many tokens (`WORTH_IT`) of one row, on a processor, the two wide matrices o
 are copied side by side and turned, so that they are read in the order in which they lie: a third less time for them.
 
 Libraries of matrix products are made for many rows. With a few, and a matrix larger than a core's own cache (`NEAR`),
-they wait for memory. Two ways round that, for the matrices with many outputs; measured with torch's MKL on one core:
+they wait for memory. Two ways round that, for the matrices with many outputs; times with torch's MKL, one core:
 
     (W x^T)^T                          for 2 to 7 rows: a third to three quarters of the time of x W^T
-    read a block, then multiply by it  from 8 rows on: nine tenths to seven tenths; reading alone is not held up so
+    read a block, then multiply by it  from 8 rows on: nine tenths to seven tenths; reading alone is not held up so.
+                                       Where others use the memory too, this gains nothing
 
 Read in order:  serves (which models: pre-norm, RMSNorm, RoPE, SwiGLU, no biases: LilLM and Llama), Matrix, OneToken
 Shapes:         B rows, C, H, K, D as everywhere; P = D / 2
